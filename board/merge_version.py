@@ -1,0 +1,167 @@
+"""One version of the board as a merge sees it: its sections by what they are, and how the file is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+from board.frontmatter import line_of
+from board.merge_text import lines, newline
+from board.sections import Kind, Section, sections
+
+_BLANKS = re.compile(r"[ \t]+(?=[\r\n]|\Z)")
+_BLANK_END = re.compile(r"[ \t](?:[\r\n]|\Z)")
+_BARE_CR = re.compile(r"\r(?!\n)")
+_TASK_LINE = re.compile(r"(?:(?<=\n)|(?<=\r))## ([a-z0-9-]+):")
+
+
+class Key(NamedTuple):
+    """What makes a section the same one in two versions: a task's id, prose's heading, and which of several it is."""
+
+    kind: Kind
+    name: str
+    nth: int = 0
+
+    @property
+    def task(self) -> str | None:
+        return self.name if self.kind is Kind.TASK else None
+
+    @property
+    def rank(self) -> int:
+        """Front matter, and text without a heading, can stand nowhere but at the start."""
+        return 0 if self.kind is Kind.FRONT else 1 if self.kind is Kind.PROSE and not self.name else 2
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`by_key` is in the order of the file. `hidden` are tasks of other versions that stand in a fence or comment
+    here: text to the parser, and sections to the merge. A fence that a person has just opened takes no task away."""
+
+    text: str
+    by_key: dict[Key, Section]
+    hidden: frozenset[Key]
+
+    def seen(self, key: Key) -> Section | None:
+        """The section, unless it is hidden."""
+        return None if key in self.hidden else self.by_key.get(key)
+
+
+def version(text: str, like: Version | None = None, ids: Collection[str] = ()) -> Version:
+    """`ids` are those of all tasks that the versions at hand have: one that is missing here may be hidden.
+
+    Of several sections with one id, the one that is a section of `like` counts as the first.
+    """
+    seen = sections(text)
+    missing = frozenset(ids).difference(part.id for part in seen)
+    cut = [_uncovered(part, missing) if missing else [part] for part in seen]
+    parts = [part for group in cut for part in group]
+    keys = _keys(parts, like)
+    in_sight = [index == 0 for group in cut for index in range(len(group))]
+    hidden = frozenset(key for key, shows in zip(keys, in_sight, strict=True) if not shows)
+    return Version(text, dict(zip(keys, parts, strict=True)), hidden)
+
+
+def task_ids(text: str) -> set[str]:
+    """The ids of the tasks on a board."""
+    return {part.id for part in sections(text) if part.id}
+
+
+def differing(one: Version, other: Version) -> int:
+    """How many sections differ between two versions, apart from how they are written."""
+    alike = style(one.text) == style(other.text)
+    return sum(not _same(one.by_key.get(key), other.by_key.get(key), alike) for key in one.by_key | other.by_key)
+
+
+def _same(one: Section | None, other: Section | None, alike: bool) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.text == other.text or (not alike and canonical(one.text) == canonical(other.text))
+
+
+def style(text: str) -> tuple[bool, ...]:
+    """Which line breaks a file has, and whether any line ends with blanks: what some editors change everywhere."""
+    windows = text.count("\r\n")
+    bare_cr = "\r" in text and _BARE_CR.search(text) is not None
+    return windows > 0, text.count("\n") > windows, bare_cr, _BLANK_END.search(text) is not None
+
+
+def canonical(text: str) -> str:
+    """The text without what `style` is about."""
+    return _BLANKS.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def restyled(of: Version, like: Version) -> Version:
+    """The version with each line that `like` has too written as it is there. Nothing a person means gets lost."""
+    if style(of.text) == style(like.text):
+        return of
+    ending = newline(like.text)
+    parts = [_restyled(part.text, like.by_key.get(key), ending) for key, part in of.by_key.items()]
+    return version("".join(parts), like, {key.name for key in of.by_key if key.task})
+
+
+def _restyled(text: str, like: Section | None, ending: str) -> str:
+    if like and canonical(text) == canonical(like.text):
+        return like.text
+    own = lines(text)
+    model = lines(like.text) if like else []
+    plain, wanted = [canonical(line) for line in own], [canonical(line) for line in model]
+    result = []
+    for tag, start, end, first, last in SequenceMatcher(None, plain, wanted, False).get_opcodes():
+        result += model[first:last] if tag == "equal" else [_ended(line, ending) for line in own[start:end]]
+    return "".join(result)
+
+
+def _ended(line: str, ending: str) -> str:
+    bare = line.rstrip("\r\n")
+    return bare + ending if bare != line else bare
+
+
+def _uncovered(part: Section, missing: frozenset[str]) -> list[Section]:
+    """The section, without the missing tasks that stand in it as text, and those."""
+    for found in _TASK_LINE.finditer(part.text, 1):
+        if found[1] not in missing:
+            continue
+        inner = sections(part.text[found.start() :])
+        if inner[0].id == found[1]:
+            hidden = [each for section in inner for each in _uncovered(section, missing - {found[1]})]
+            return [_shortened(part, found.start()), *hidden]
+    return [part]
+
+
+def _shortened(part: Section, end: int) -> Section:
+    yaml = (min(part.yaml[0], end), min(part.yaml[1], end)) if part.yaml else None
+    text = part.text[:end]
+    return replace(part, text=text, lines=line_of(text, end), yaml=yaml, prompt=min(part.prompt, end))
+
+
+def _keys(parts: Sequence[Section], like: Version | None) -> list[Key]:
+    kinds = [_key(part) for part in parts]
+    originals = _originals(parts, kinds, like) if like and len(set(kinds)) < len(kinds) else {}
+    counts: dict[Key, int] = {}
+    keys = []
+    for index, kind in enumerate(kinds):
+        nth = 0
+        if originals.get(kind) != index:
+            nth = counts.get(kind, 1 if kind in originals else 0)
+            counts[kind] = nth + 1
+        keys.append(kind._replace(nth=nth))
+    return keys
+
+
+def _originals(parts: Sequence[Section], kinds: list[Key], like: Version) -> dict[Key, int]:
+    """Someone copies a section to make another of it: the original stays itself, wherever the copy stands."""
+    found: dict[Key, int] = {}
+    for index, (part, kind) in enumerate(zip(parts, kinds, strict=True)):
+        known = like.by_key.get(kind)
+        if known and known.text.rstrip() == part.text.rstrip():
+            found.setdefault(kind, index)
+    return found
+
+
+def _key(part: Section) -> Key:
+    if part.kind is Kind.PROSE:
+        return Key(part.kind, f"{'#' * part.level} {part.heading}" if part.level else "")
+    return Key(part.kind, part.id)
