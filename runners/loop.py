@@ -1,0 +1,296 @@
+"""The control plane: one loop. Observe, plan, apply, write back.
+
+Level-triggered: what to do is decided from what is, not from which event came. Watcher, pool, timers and signals only
+put a word on the queue; losing one costs latency, never correctness.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from board.edit import Change
+from board.errors import MuxError
+from board.keeper import Keeper, Note
+from board.storage import write_json
+from board.watch import Settler
+from runners import gate, names, report
+from runners.agents import load
+from runners.host import Host, StartOrder
+from runners.journal import Event, Journal
+from runners.model import Attempt, Stop
+from runners.plan import (
+    LOOK_AGAIN,
+    Abandon,
+    Action,
+    CloseWindow,
+    Conclude,
+    Observed,
+    Plan,
+    Restart,
+    Retire,
+    Start,
+    StopWorker,
+    WriteBoard,
+    plan,
+)
+from runners.requests import Requests
+
+#: With nothing to do the loop looks again after this many seconds: events can be lost.
+IDLE = 5.0
+#: `state.json` is written anew after this many seconds even if nothing changed: its age shows that the loop lives.
+HEARTBEAT = 30.0
+#: An effect that fails is tried again after a pause that doubles up to this many seconds.
+LONGEST_PAUSE = 60.0
+#: Slow effects under way at once.
+POOL = 4
+
+
+class ControlPlane:
+    """Runs one board until `quit` is put on `wakes`.
+
+    `tell` gets every event once it is in the journal, from any thread; `show` gets the state after each pass.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        host: Host,
+        folder: Path,
+        tell: Callable[[Event], None],
+        show: Callable[[Mapping[str, Any]], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.wakes: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._keeper = keeper
+        self._host = host
+        self._folder = folder
+        self._journal = Journal(folder)
+        self._tell_person = tell
+        self._show_person = show
+        self._clock = clock
+        self._requests = Requests(folder)
+        self._asked = True  # a request of an earlier run may still be open
+        self._settler = Settler()
+        self._busy: set[str] = set()
+        self._retry_at: dict[str, float] = {}
+        self._troubles: dict[str, tuple[str, float]] = {}  # by task: what was said last, and the pause after it
+        self._refused: dict[tuple[str, int], str] = {}
+        self._state: dict[str, Any] = {}
+        self._state_at = 0.0
+        self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="effect")
+
+    def wake(self, what: str, task: str = "") -> None:
+        """Safe from any thread and from signal handlers: `board`, `inbox`, `effect` (with its task) or `quit`."""
+        self.wakes.put((what, task))
+
+    def run(self) -> None:
+        """Passes until told to quit. Slow effects under way are waited for; workers go on.
+
+        The tmux server ends with the control plane if no worker lives in it.
+        """
+        pause = 0.0
+        while not self._woken(pause):
+            pause = self.step()
+        self._pool.shutdown(cancel_futures=True)
+        self._busy.clear()
+        self.step(last=True)
+        self._host.close()
+
+    def step(self, last: bool = False) -> float:
+        """One pass. Returns the seconds after which to look again, if nothing wakes the loop before.
+
+        The `last` pass before the end starts no effects: it only writes down what is known.
+        """
+        now = self._clock()
+        if last or self._settler.due is None or self._settler.due <= now:
+            self._settler = self._settler.cleared()
+            self._say_notes(self._keeper.look(now))
+        self._decide_held(now)
+        observed = self._observe(now)
+        planned = plan(self._keeper.board, observed)
+        for action in planned.actions:
+            if not last or isinstance(action, WriteBoard):
+                self._apply(action, observed)
+        self._show(observed, planned)
+        return self._pause(planned, now)
+
+    def _woken(self, pause: float) -> bool:
+        """Wait for a wake-up, take all that came, and say whether to quit."""
+        quit_now = False
+        block = True
+        while True:
+            try:
+                what, task = self.wakes.get(block=block, timeout=max(pause, 0.0) if block else None)
+            except queue.Empty:
+                return quit_now
+            block = False
+            if what == "effect":
+                self._busy.discard(task)
+            elif what == "board":
+                self._settler = self._settler.noted(self._clock())
+            quit_now = quit_now or what == "quit"
+
+    def _observe(self, now: float) -> Observed:
+        host = self._host.observe()
+        current = {(task, attempt.number) for task, attempt in host.attempts.items() if attempt.outcome is None}
+        self._refused = {key: why for key, why in self._refused.items() if key in current}
+        self._retry_at = {task: at for task, at in self._retry_at.items() if at > now}
+        return Observed(
+            now=now,
+            host=host,
+            busy=frozenset(self._busy | self._retry_at.keys()),
+            refused={task: why for (task, _), why in self._refused.items()},
+            wrote_at=self._keeper.wrote_at,
+            writable=self._keeper.trouble is None,
+        )
+
+    def _apply(self, action: Action, observed: Observed) -> None:
+        attempt = observed.host.attempts.get(action.task) if not isinstance(action, WriteBoard) else None
+        match action:
+            case WriteBoard(changes):
+                self._write(changes, observed.now)
+            case CloseWindow(window):
+                self._host.close_window(window)
+            case Retire(task, number):
+                self._host.retire(task, number)
+            case Abandon(task, number):
+                self._host.abandon(task, number)
+                self._say("abandoned", "it never started; its order stands", task, number)
+            case Start(task, number):
+                self._in_pool(task, self._start, task, number)
+            case Conclude(task):
+                assert attempt is not None
+                self._in_pool(task, self._conclude, attempt)
+            case StopWorker(task, _, reason):
+                assert attempt is not None
+                self._in_pool(task, self._stop, attempt, reason)
+            case Restart(task):
+                assert attempt is not None
+                self._in_pool(task, self._restart, attempt)
+
+    def _decide_held(self, now: float) -> None:
+        """Ask about a save that could wipe the board, and do what a person answered."""
+        held = self._keeper.held
+        if held is None and not self._asked:
+            return
+        mine = None
+        if held is not None:
+            mine = self._requests.ask("held", held.text, held.digest or "missing", ("take", "keep"), now)
+            if not self._asked:
+                self._say("request", f"{held.text}; decide with: mux answer {mine.id} take|keep")
+        for request in self._requests.open():
+            if request.action == "held" and (mine is None or request.id != mine.id):
+                self._requests.close(request, "it ended by itself: the file changed again", now)
+        self._asked = held is not None
+        answer = self._requests.answer_to(mine) if mine is not None else None
+        if mine is None or answer is None:
+            return
+        notes = self._keeper.take_held(now) if answer.choice == "take" else self._keeper.put_back(now)
+        if notes:
+            self._requests.close(mine, f"{answer.choice}, by {answer.by}", now)
+            self._say_notes(notes)
+
+    def _write(self, changes: Sequence[Change], now: float) -> None:
+        try:
+            self._say_notes(self._keeper.write(changes, now))
+        except MuxError as error:
+            self._say("trouble", str(error))
+
+    def _in_pool(self, task: str, effect: Callable[..., None], *arguments: Any) -> None:
+        self._busy.add(task)
+
+        def run() -> None:
+            try:
+                effect(*arguments)
+                self._troubles.pop(task, None)
+            except MuxError as error:
+                self._try_again(task, "trouble", str(error))
+            except Exception:
+                log = self._folder / "mux.log"
+                with log.open("a") as file:
+                    file.write(traceback.format_exc())
+                self._try_again(task, "bug", f"a bug in mux, see {log}")
+            finally:
+                self.wake("effect", task)
+
+        self._pool.submit(run)
+
+    def _try_again(self, task: str, event: str, text: str) -> None:
+        """After a pause that doubles; the same trouble is said once, however often it is met."""
+        before, pause = self._troubles.get(task, ("", LOOK_AGAIN / 2))
+        pause = min(pause * 2, LONGEST_PAUSE)
+        self._troubles[task] = (text, pause)
+        self._retry_at[task] = self._clock() + pause
+        if text != before:
+            self._say(event, f"{text}; trying again", task)
+
+    def _start(self, task_id: str, number: int) -> None:
+        board, path = self._keeper.board, self._keeper.path
+        task = board.by_id[task_id]
+        profile = load(board.settings.agents)[task.settings.agent]
+        order = StartOrder(
+            task=task_id,
+            number=number,
+            prompt=task.prompt,
+            settings=task.settings,
+            profile=profile,
+            done_when=task.settings.done_when or profile.done_when,
+            repository=names.repository_of(path, board.settings),
+            home=names.home_of(path, board.settings, task_id),
+            branch=names.branch_of(path, board.settings, task_id),
+            predecessors=tuple(names.branch_of(path, board.settings, each) for each in task.settings.after),
+        )
+        attempt = self._host.start(order)
+        outcome = attempt.outcome
+        text = outcome.why if outcome else f"started on {attempt.home.branch}"
+        self._say(str(outcome.status) if outcome else "started", text, task_id, attempt.number)
+
+    def _conclude(self, attempt: Attempt) -> None:
+        outcome = gate.conclude(attempt, self._host.tree(attempt.home), self._clock())
+        self._host.conclude(attempt, outcome)
+        self._say(str(outcome.status), outcome.why, attempt.task, attempt.number)
+
+    def _stop(self, attempt: Attempt, reason: Any) -> None:
+        if attempt.stop is None:
+            self._say("stop", f"ending its worker ({reason})", attempt.task, attempt.number)
+        self._host.stop(attempt, attempt.stop or Stop(reason, self._clock()))
+
+    def _restart(self, attempt: Attempt) -> None:
+        facts = self._host.tree(attempt.home)
+        if attempt.stop is None and facts is not None and not facts.clean:
+            why = f"restart refused: {gate.describe_dirt(facts)}; commit that, or end it with: mux stop {attempt.task}"
+            self._refused[attempt.task, attempt.number] = why
+            self._say("refused", why, attempt.task, attempt.number)
+        else:
+            self._stop(attempt, "restart")
+
+    def _say(self, event: str, text: str, task: str | None = None, attempt: int | None = None) -> None:
+        said = Event(self._clock(), event, text, task, attempt)
+        with suppress(MuxError):  # a full disk: what cannot be kept is still said
+            self._journal.add(said)
+        self._tell_person(said)
+
+    def _say_notes(self, notes: Sequence[Note]) -> None:
+        for note in notes:
+            self._say("board", note.text, note.task)
+
+    def _show(self, observed: Observed, planned: Plan) -> None:
+        state = report.build(
+            self._keeper.board, self._keeper.path, planned.where, observed.host, planned.waiting, self._keeper.trouble
+        )
+        if state != self._state or observed.now - self._state_at >= HEARTBEAT:
+            write_json(self._folder / "state.json", state | {"at": observed.now}, durable=False)
+            self._state, self._state_at = state, observed.now
+        self._show_person(state)
+
+    def _pause(self, planned: Plan, now: float) -> float:
+        times = [now + IDLE, *self._retry_at.values()]
+        times += [at for at in (planned.wake_at, self._keeper.retry_at, self._settler.due) if at is not None]
+        return min(times) - self._clock()

@@ -1,0 +1,44 @@
+"""Where a board's things are: its name, its repository, its homes and branches. Pure but for following links."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from board.model import BoardSettings
+
+
+def folder_of(board: Path) -> Path:
+    """`.mux`, beside the board's file."""
+    return board.parent / ".mux"
+
+
+def board_name(board: Path, settings: BoardSettings) -> str:
+    """The `board:` key; else the file's name; else, for a `board.md`, its folder's. Always fit for a branch."""
+    written = settings.board or (board.stem if board.stem.lower() != "board" else board.parent.name)
+    return re.sub(r"[^a-z0-9]+", "-", written.lower()).strip("-") or "board"
+
+
+def repository_of(board: Path, settings: BoardSettings) -> Path:
+    return _path(board, settings.repo).resolve()
+
+
+def home_of(board: Path, settings: BoardSettings, task: str) -> Path:
+    """Outside the repository: a nested worktree would inherit its `node_modules` and agent files."""
+    if settings.worktrees is not None:
+        root = _path(board, settings.worktrees)
+    else:
+        repository = repository_of(board, settings)
+        root = repository.parent / f"{repository.name}.worktrees" / board_name(board, settings)
+    return root.resolve() / task
+
+
+def _path(board: Path, written: str) -> Path:
+    # pathlib's own `expanduser` raises for a `~user` that there is not.
+    return board.parent / os.path.expanduser(written)  # noqa: PTH111
+
+
+def branch_of(board: Path, settings: BoardSettings, task: str) -> str:
+    """With the board's name in it: two boards on one repository may have tasks of the same id."""
+    return f"mux/{board_name(board, settings)}/{task}"

@@ -1,0 +1,113 @@
+"""Processes seen from outside: which live, since when, and how a worker's whole session is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from board.errors import CommandFailed
+from runners import sh
+
+_POLL = 0.05  # seconds
+#: When a stop sends what, as shares of the grace: at 0, 5 and 15 of 20 s.
+_STEPS = ((0.0, signal.SIGINT), (0.25, signal.SIGTERM), (0.75, signal.SIGKILL))
+
+
+@functools.cache
+def boot_id() -> str:
+    """Names the machine's current boot; another one means that no process of before lives."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except FileNotFoundError:
+        return sh.run(["sysctl", "-n", "kern.boottime"], timeout=5.0).out.strip()
+
+
+def start_time(pid: int) -> str | None:
+    """When the process started, as a text to compare only; None when there is none, or only its remains (a zombie).
+
+    The boot is part of it, so that a process number used again, even after a reboot, is another process.
+    The wrapper writes the same text (see `wrapper.start_time`): the two must agree.
+    """
+    try:
+        # The program's name, in brackets, may itself hold brackets and spaces: the fields start after the last one.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None if Path("/proc/self/stat").exists() else _start_time_by_ps(pid)
+    return None if fields[0] in "ZX" else f"{fields[19]}@{boot_id()}"
+
+
+def _start_time_by_ps(pid: int) -> str | None:
+    try:
+        state, _, started = (
+            sh.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], timeout=5.0).out.strip().partition(" ")
+        )
+    except CommandFailed:
+        return None
+    return None if state.startswith("Z") else started.strip()
+
+
+def alive(pid: int, started: str) -> bool:
+    """Whether this very process lives: the number and its start time agree."""
+    return start_time(pid) == started
+
+
+def session_members(session: int, started: str) -> tuple[int, ...]:
+    """The living processes of the session whose leader had the number `session` and started at `started`.
+
+    The kernel gives the number to nobody else while one of them lives, with or without the leader; so a leader with
+    another start time, or another boot, means that the session is over.
+    """
+    import psutil
+
+    boot = started.partition("@")[2]
+    if (boot and boot != boot_id()) or start_time(session) not in (None, started):
+        return ()
+    return tuple(pid for pid in psutil.pids() if _session_of(pid) == session and start_time(pid) is not None)
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def end_session(session: int, started: str, grace: float = 20.0) -> bool:
+    """Interrupt, TERM, KILL, over `grace` seconds in all; True once nothing of the session lives. Safe to repeat.
+
+    The leader is the wrapper: it is left to end by itself after its child, so that the exit is recorded, and is
+    signalled only when it is alone: with TERM, and with KILL at the very end.
+    """
+    begin = time.monotonic()
+    told: set[tuple[int, int]] = set()
+    while members := session_members(session, started):
+        share = (time.monotonic() - begin) / grace
+        if share > 1.25:
+            return False
+        number = [step for due, step in _STEPS if share >= due][-1]
+        targets = _targets(members, session, number, share >= 1.0)
+        _tell([pid for pid in targets if (pid, number) not in told], number, session)
+        told.update((pid, int(number)) for pid in targets)
+        time.sleep(min(_POLL, grace / 20))
+    return True
+
+
+def _targets(members: tuple[int, ...], session: int, number: signal.Signals, over: bool) -> tuple[int, ...]:
+    others = tuple(pid for pid in members if pid != session)
+    if others or (number == signal.SIGKILL and not over):
+        return others
+    return members
+
+
+def _tell(pids: Iterable[int], number: signal.Signals, session: int) -> None:
+    for pid in pids:
+        if _session_of(pid) != session:
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            os.kill(pid, signal.SIGCONT)  # a stopped process would not notice the signal

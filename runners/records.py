@@ -1,0 +1,220 @@
+"""Run records: what is on disk about each attempt, under `.mux/runs/<task>/<n>/`.
+
+    attempt.json   the intent, written before anything starts, completed before its window opens
+    start.json     by the wrapper: its pid and session, then the pid of the command
+    exit.json      by the wrapper: how it ended
+    stop.json      the intent to end it, written before any signal
+    outcome.json   what mux concluded; written once, before the board says it
+    retired        its section was taken off the board after that
+
+An attempt with an outcome is final: it is read once and kept in memory. Only live ones are looked at again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from board.model import TASK_ID, Status
+from board.storage import one_line_errors, private_folder, read_json, write_atomic, write_json
+from runners import claims, processes
+from runners.model import Attempt, Exit, Home, Liveness, Outcome, Stop
+
+
+class Records:
+    """The run records below one `.mux` folder. Reads are cheap enough for every pass of the loop. Safe in threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._runs = folder / "runs"
+        self._newest: dict[str, Attempt] | None = None
+        self._intents: dict[tuple[str, int], dict[str, Any]] = {}
+        self._abandoned: dict[str, int] = {}
+        self._memory = threading.RLock()  # the loop looks while starts and stops write in its pool
+
+    def run_folder(self, task: str, number: int) -> Path:
+        return self._runs / task / str(number)
+
+    def attempts(self) -> dict[str, Attempt]:
+        """The newest attempt of each task that was not abandoned before it started."""
+        with self._memory:
+            if self._newest is None:
+                tasks = (entry.name for entry in _folders(self._runs) if TASK_ID.match(entry.name))
+                found = {task: self._find_newest(task) for task in tasks}
+            else:
+                found = {task: self._again(attempt) for task, attempt in self._newest.items()}
+            self._newest = {task: attempt for task, attempt in found.items() if attempt is not None}
+            return dict(self._newest)
+
+    def abandoned(self) -> dict[str, int]:
+        """The newest attempt of each task that was abandoned: it spent its number and never started."""
+        with self._memory:
+            return dict(self._abandoned)
+
+    def numbers(self, task: str) -> list[int]:
+        """The numbers of all attempts of a task, newest first."""
+        names = (entry.name for entry in _folders(self._runs / task))
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+    def all_of(self, task: str) -> list[Attempt]:
+        """Every attempt of a task, newest first, abandoned ones included."""
+        found = (self._read_if_planned(task, number) for number in self.numbers(task))
+        return [attempt for attempt in found if attempt is not None]
+
+    def reserve(self, task: str, at_least: int) -> int:
+        """A number that is nobody else's, not even another control plane's: its run folder is made here."""
+        folder = private_folder(self._runs / task)
+        number = max([at_least - 1, *self.numbers(task)]) + 1
+        while True:
+            with one_line_errors("make the folder", folder / str(number)):
+                try:
+                    (folder / str(number)).mkdir(mode=0o700)
+                    return number
+                except FileExistsError:
+                    number += 1
+
+    def plan(self, task: str, number: int, intent: Mapping[str, Any]) -> None:
+        """Write down the intent, durably, before anything starts; completed once the home is there."""
+        write_json(private_folder(self.run_folder(task, number)) / "attempt.json", dict(intent))
+        with self._memory:
+            self._intents.pop((task, number), None)
+            self._remember(task)
+
+    def stop(self, task: str, number: int, stop: Stop) -> None:
+        write_json(self.run_folder(task, number) / "stop.json", {"reason": stop.reason, "at": stop.at})
+
+    def conclude(self, task: str, number: int, outcome: Outcome) -> None:
+        record = {
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "why": outcome.why,
+            "at": outcome.at,
+            "checkpoint": outcome.checkpoint,
+        }
+        write_json(self.run_folder(task, number) / "outcome.json", record)
+        with self._memory:
+            self._remember(task)
+
+    def retire(self, task: str, number: int) -> None:
+        """Remember that the task's section was taken off the board after this attempt ended."""
+        write_atomic(self.run_folder(task, number) / "retired", b"")
+        with self._memory:
+            self._remember(task)
+
+    def session(self, task: str, number: int) -> tuple[int, str] | None:
+        """The worker's process session: its number and when its leader, the wrapper, started; None before a start."""
+        start = read_json(self.run_folder(task, number) / "start.json")
+        return (start["session"], start["wrapper_start"]) if start else None
+
+    def forget(self, task: str) -> None:
+        """Drop what is remembered of a task whose run folders were removed."""
+        with self._memory:
+            if self._newest is not None:
+                self._newest.pop(task, None)
+
+    def _remember(self, task: str) -> None:
+        if self._newest is not None:
+            found = self._find_newest(task)
+            if found is None:
+                self._newest.pop(task, None)
+            else:
+                self._newest[task] = found
+
+    def _again(self, attempt: Attempt) -> Attempt | None:
+        now = attempt if attempt.outcome is not None else self.read(attempt.task, attempt.number)
+        return self._find_newest(attempt.task) if _is_abandoned(now) else now
+
+    def _find_newest(self, task: str) -> Attempt | None:
+        for number in self.numbers(task):
+            attempt = self._read_if_planned(task, number)
+            if attempt is not None and not _is_abandoned(attempt):
+                return attempt
+            if attempt is not None:
+                self._abandoned[task] = max(number, self._abandoned.get(task, 0))
+        return None
+
+    def _read_if_planned(self, task: str, number: int) -> Attempt | None:
+        """None for a run folder whose intent was never written: nothing can have started from it."""
+        return self.read(task, number) if (self.run_folder(task, number) / "attempt.json").exists() else None
+
+    def _intent(self, task: str, number: int) -> dict[str, Any]:
+        with self._memory:  # or an intent read before it was completed would be kept after it
+            if (task, number) not in self._intents:
+                self._intents[task, number] = read_json(self.run_folder(task, number) / "attempt.json") or {}
+            return self._intents[task, number]
+
+    def read(self, task: str, number: int) -> Attempt:
+        """The attempt as it is now."""
+        run = self.run_folder(task, number)
+        intent = self._intent(task, number)
+        outcome = _outcome(read_json(run / "outcome.json"))
+        # The claim is looked at before the exit record: the wrapper writes its exit, then lets the claim go.
+        held = outcome is None and claims.held_by(self.folder, task) == number
+        start = read_json(run / "start.json") or {}
+        exit_record = _exit(read_json(run / "exit.json"))
+        liveness = Liveness.ENDED if outcome is not None else _liveness(held, start, exit_record)
+        if liveness is Liveness.LOST and claims.held_by(self.folder, task) == number:
+            liveness = Liveness.RUNNING  # its wrapper took the claim between the two looks
+        if outcome is not None:
+            self._intents.pop((task, number), None)
+        return Attempt(
+            task=task,
+            number=number,
+            created=float(intent.get("created", 0)),
+            agent=str(intent.get("agent", "")),
+            mode=str(intent.get("mode", "headless")),
+            home=Home(Path(intent.get("cwd", "")), str(intent.get("branch", "")), str(intent.get("start_commit", ""))),
+            liveness=liveness,
+            timeout=intent.get("timeout"),
+            done_when=tuple(intent.get("done_when", ())),
+            started=start.get("at") if start.get("pid") else None,
+            pid=start.get("pid"),
+            ports=(start["ports"][0], start["ports"][1]) if start.get("ports") else None,
+            exit=exit_record,
+            rebooted=bool(start) and start.get("boot_id") != processes.boot_id(),
+            stop=_stop(read_json(run / "stop.json")),
+            outcome=outcome,
+            retired=(run / "retired").exists(),
+        )
+
+
+def _is_abandoned(attempt: Attempt) -> bool:
+    return attempt.outcome is not None and attempt.outcome.status is None
+
+
+def _liveness(held: bool, start: Mapping[str, Any], exit_record: Exit | None) -> Liveness:
+    if held:
+        return Liveness.RUNNING
+    if exit_record is not None:
+        return Liveness.ENDED
+    if not start:
+        return Liveness.PLANNED
+    if processes.session_members(start["session"], start["wrapper_start"]):
+        return Liveness.LOST
+    return Liveness.ENDED
+
+
+def _outcome(record: Mapping[str, Any] | None) -> Outcome | None:
+    if record is None:
+        return None
+    status = Status(record["status"]) if record["status"] else None
+    return Outcome(status, record["reason"], record["why"], record["at"], record.get("checkpoint"))
+
+
+def _exit(record: Mapping[str, Any] | None) -> Exit | None:
+    if record is None:
+        return None
+    return Exit(record["at"], record.get("code"), record.get("signal"), record["phase"], record.get("hangup", False))
+
+
+def _stop(record: Mapping[str, Any] | None) -> Stop | None:
+    return None if record is None else Stop(record["reason"], record["at"])
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    try:
+        yield from (entry for entry in folder.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return

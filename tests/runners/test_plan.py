@@ -1,0 +1,281 @@
+"""The plan as tables: what is on the board and what is seen, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from board.edit import Change
+from board.model import Board, BoardSettings, Problem, Status, Task, TaskSettings
+from runners.model import Attempt, Exit, Home, HostState, Liveness, Outcome, Stop, Window
+from runners.plan import (
+    Abandon,
+    CloseWindow,
+    Conclude,
+    Observed,
+    Restart,
+    Retire,
+    Start,
+    StopWorker,
+    WriteBoard,
+    plan,
+)
+
+NOW = 1_800_000_000.0
+HOME = Home(Path("/homes/a"), "mux/shop/a", "0123456789abcdef")
+
+
+def task(name: str = "a", status: str = "ready", mux: dict[str, str] | None = None, **settings: Any) -> Task:
+    return Task(name, name.title(), Status(status), "", 1, TaskSettings(**settings), mux or {})
+
+
+def board(*tasks: Task, problems: tuple[Problem, ...] = (), **settings: Any) -> Board:
+    by_id = MappingProxyType({each.id: each for each in tasks})
+    return Board("", BoardSettings(**settings), 1, tasks, problems, by_id)
+
+
+def attempt(name: str = "a", number: int = 1, **changes: Any) -> Attempt:
+    base = Attempt(name, number, NOW - 60, "shell", "headless", HOME, Liveness.RUNNING, started=NOW - 59, pid=42)
+    return replace(base, **changes)
+
+
+def ended(status: str = "done", reason: str = "done", **changes: Any) -> dict[str, Any]:
+    return {"liveness": Liveness.ENDED, "outcome": Outcome(Status(status), reason, "why", NOW - 10), **changes}
+
+
+def see(*attempts: Attempt, windows: tuple[Window, ...] | None = (), **changes: Any) -> Observed:
+    return Observed(NOW, HostState({each.task: each for each in attempts}, windows), **changes)
+
+
+def does(wanted: Board, seen: Observed) -> list[Any]:
+    return [action for action in plan(wanted, seen).actions if not isinstance(action, WriteBoard)]
+
+
+def writes(wanted: Board, seen: Observed) -> dict[str, Change]:
+    found = [action for action in plan(wanted, seen).actions if isinstance(action, WriteBoard)]
+    return {change.task: change for action in found for change in action.changes}
+
+
+def test_only_ready_starts() -> None:
+    statuses = [status for status in Status if status is not Status.READY]
+    assert does(board(*(task(f"t-{status}", status) for status in statuses), max_workers=99), see()) == []
+    assert does(board(task()), see()) == [Start("a", 1)]
+
+
+def test_a_started_order_is_not_started_again_before_the_board_says_so() -> None:
+    """The crash between starting a worker and writing it down: the file still says ready, attempt 0."""
+    assert does(board(task()), see(attempt())) == []
+    assert writes(board(task()), see(attempt()))["a"].status is Status.RUNNING
+
+
+def test_a_worker_that_ended_before_the_board_said_it_ran_is_not_run_again() -> None:
+    seen = see(attempt(**ended("failed", "exit")))
+    assert does(board(task()), seen) == []
+    assert writes(board(task()), seen)["a"].status is Status.FAILED
+
+
+@pytest.mark.parametrize("status", ["failed", "done", "blocked", "stopped"])
+def test_ready_written_after_it_ended_runs_it_again(status: str) -> None:
+    wanted = board(task(mux={"attempt": "1"}))
+    assert does(wanted, see(attempt(**ended(status)))) == [Start("a", 2)]
+
+
+def test_an_abandoned_start_keeps_its_order() -> None:
+    assert does(board(task()), see(attempt(liveness=Liveness.PLANNED, started=None))) == [Abandon("a", 1)]
+
+
+def test_an_order_stands_when_its_start_was_cut_short_after_the_board_said_claimed() -> None:
+    wanted = board(task(status="claimed", mux={"attempt": "2"}))
+    host = HostState({}, (), {"a": 2})
+    assert does(wanted, Observed(NOW, host)) == [Start("a", 3)]
+    assert writes(wanted, Observed(NOW, host)) == {}
+    assert does(wanted, Observed(NOW, HostState({}, (), {"a": 1}))) == []  # of attempt 2 nothing is known
+
+
+def test_a_start_under_way_is_left_alone() -> None:
+    seen = see(attempt(liveness=Liveness.PLANNED, started=None), busy=frozenset({"a"}))
+    assert does(board(task()), seen) == []
+
+
+def test_an_ended_attempt_is_concluded_even_without_its_section() -> None:
+    assert does(board(), see(attempt(liveness=Liveness.ENDED))) == [Conclude("a", 1)]
+
+
+def test_a_deleted_section_never_ends_its_worker() -> None:
+    assert does(board(), see(attempt())) == []
+
+
+@pytest.mark.parametrize("word", ["running", "done", "draft", "claimed", "failed", "waiting", "blocked", "review"])
+def test_no_word_but_stopped_and_ready_touches_a_live_worker(word: str) -> None:
+    assert does(board(task(status=word, mux={"attempt": "1"})), see(attempt())) == []
+
+
+def test_stopped_ends_a_live_worker() -> None:
+    wanted = board(task(status="stopped", mux={"attempt": "1"}))
+    assert does(wanted, see(attempt())) == [StopWorker("a", 1, "stopped")]
+    assert does(wanted, see(attempt(liveness=Liveness.LOST))) == [StopWorker("a", 1, "stopped")]
+
+
+def test_a_stop_that_a_crash_cut_short_goes_on() -> None:
+    seen = see(attempt(stop=Stop("timeout", NOW - 3)))
+    assert does(board(task(status="running", mux={"attempt": "1"})), seen) == [StopWorker("a", 1, "timeout")]
+
+
+def test_ready_on_a_live_worker_is_a_restart_unless_refused() -> None:
+    wanted = board(task(mux={"attempt": "1"}))
+    assert does(wanted, see(attempt())) == [Restart("a", 1)]
+    refused = see(attempt(), refused={"a": "restart refused: 1 file untracked"})
+    assert does(wanted, refused) == []
+    change = writes(wanted, refused)["a"]
+    assert change.status is Status.RUNNING
+    assert change.mux is not None and "refused" in str(change.mux["why"])
+
+
+def test_a_timeout_ends_the_worker_and_wakes_the_loop_in_time() -> None:
+    wanted = board(task(status="running", mux={"attempt": "1"}))
+    assert does(wanted, see(attempt(timeout=30.0))) == [StopWorker("a", 1, "timeout")]
+    assert plan(wanted, see(attempt(timeout=70.0), wrote_at=NOW)).wake_at == NOW + 5
+    settled = board(task(status="running", mux=_keys(wanted, attempt(timeout=70.0))))
+    assert plan(settled, see(attempt(timeout=70.0))).wake_at == NOW + 11
+
+
+def test_a_worker_that_lost_its_wrapper_is_shown_and_nothing_starts() -> None:
+    wanted = board(task(mux={"attempt": "1"}))
+    seen = see(attempt(liveness=Liveness.LOST))
+    change = writes(wanted, seen)["a"]
+    assert does(wanted, seen) == []
+    assert change.status is Status.BLOCKED
+    assert change.mux is not None and "pid 42" in str(change.mux["why"])
+
+
+def test_slots_priority_and_order() -> None:
+    wanted = board(task("a"), task("b", priority=5), task("c"), max_workers=2)
+    assert does(wanted, see()) == [Start("b", 1), Start("a", 1)]
+    assert "max_workers" in plan(wanted, see()).waiting["c"]
+    assert does(wanted, see(attempt("x"), attempt("y"))) == []  # orphans hold slots too
+
+
+def test_after_waits_for_done() -> None:
+    def wanted(status: str, **settings: Any) -> Board:
+        return board(task("a", status, mux={"attempt": "1"}), task("b", after=("a",), **settings))
+
+    assert does(wanted("running"), see(attempt())) == []
+    assert does(wanted("review"), see(attempt(**ended("review")))) == []
+    assert does(wanted("review", after_review=True), see(attempt(**ended("review")))) == [Start("b", 1)]
+    assert does(wanted("done"), see(attempt(**ended()))) == [Start("b", 1)]
+    assert does(board(task("b", after=("gone",))), see()) == []
+
+
+def test_tasks_that_touch_the_same_files_run_one_after_the_other() -> None:
+    wanted = board(task("a", touches=("src/*.py",)), task("b", touches=("src/x.py",)), task("c", touches=("docs/",)))
+    assert does(wanted, see()) == [Start("a", 1), Start("c", 1)]
+    assert plan(wanted, see()).waiting["b"] == "touches the same files as a"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        board(replace(task(), problems=(Problem(3, "unknown key", "a"),))),
+        board(task(), problems=(Problem(2, "unknown key"),)),
+    ],
+)
+def test_problems_start_nothing(wanted: Board) -> None:
+    assert does(wanted, see()) == []
+
+
+def test_unknown_starts_nothing_and_looks_again() -> None:
+    planned = plan(board(task()), see(windows=None))
+    assert planned.actions == ()
+    assert planned.wake_at == NOW + 1
+
+
+def test_a_window_that_still_lives_starts_nothing() -> None:
+    window = Window("@1", "a", 1, 9, False, NOW)
+    assert does(board(task()), see(windows=(window,))) == []
+
+
+def test_a_destructive_task_runs_once() -> None:
+    wanted = board(task(mux={"attempt": "1"}, destructive=True))
+    assert does(wanted, see(attempt(**ended("failed")))) == []
+    assert does(board(task(destructive=True)), see()) == [Start("a", 1)]
+
+
+def test_a_new_section_with_the_id_of_one_taken_off_the_board_is_a_new_task() -> None:
+    over = attempt(number=3, **ended("done"))
+    assert does(board(), see(over)) == [Retire("a", 3)]
+    retired = see(replace(over, retired=True))
+    assert does(board(), retired) == []
+    assert does(board(task()), retired) == [Start("a", 4)]
+    assert writes(board(task(status="draft")), retired) == {}
+    put_back = board(task(status="done", mux={"attempt": "3"}))
+    assert does(put_back, retired) == []
+
+
+def test_only_the_newest_attempt_keeps_its_dead_window() -> None:
+    windows = (Window("@1", "a", 1, 9, True, NOW), Window("@2", "a", 2, 10, False, NOW))
+    wanted = board(task(status="running", mux={"attempt": "2"}))
+    assert does(wanted, see(attempt(number=2), windows=windows)) == [CloseWindow("@1", "a")]
+
+
+def test_lost_records_restart_nothing() -> None:
+    wanted = board(task(status="running", mux={"attempt": "3"}))
+    assert does(wanted, see()) == []
+    change = writes(wanted, see())["a"]
+    assert change.status is Status.FAILED
+    assert change.mux is not None and "no record of attempt 3" in str(change.mux["why"])
+    assert does(board(task(mux={"attempt": "3"})), see()) == [Start("a", 4)]
+
+
+@pytest.mark.parametrize("word", ["running", "claimed", "waiting", "review", "failed", "blocked"])
+def test_mux_words_written_by_a_person_are_put_back(word: str) -> None:
+    assert writes(board(task(status=word)), see())["a"].status is Status.DRAFT
+    kept = board(task(status=word, mux={"attempt": "1"}))
+    back = writes(kept, see(attempt(**ended("done"))))["a"].status
+    assert back is Status.DONE
+
+
+@pytest.mark.parametrize("word", ["draft", "stopped", "done"])
+def test_a_persons_words_on_an_ended_task_stay(word: str) -> None:
+    change = writes(board(task(status=word, mux={"attempt": "1"})), see(attempt(**ended("failed"))))["a"]
+    assert change.status is None  # only the mux keys are brought up to date
+
+
+def test_writes_are_paced_but_not_for_what_people_wait_for() -> None:
+    wanted = board(task())
+    assert writes(wanted, see(attempt(), wrote_at=NOW - 1)) == {}
+    assert plan(wanted, see(attempt(), wrote_at=NOW - 1)).wake_at == NOW + 4
+    assert writes(wanted, see(attempt(**ended("failed")), wrote_at=NOW - 1))
+    claimed = attempt(created=NOW - 0.2, started=None, liveness=Liveness.PLANNED)
+    seen = see(claimed, busy=frozenset({"a"}))
+    assert writes(wanted, seen) == {}
+    assert plan(wanted, seen).wake_at == pytest.approx(NOW + 0.8)
+
+
+def test_nothing_is_written_while_the_file_is_not_the_board_in_force() -> None:
+    assert writes(board(task()), see(attempt(**ended("failed")), writable=False)) == {}
+
+
+def test_what_was_applied_is_not_planned_again() -> None:
+    wanted = board(task("a", mux={"attempt": "1"}, status="running"), task("b", "running", mux={"attempt": "1"}))
+    exited = attempt("b", exit=Exit(NOW, 0), **ended("done"))
+    seen = see(attempt("a"), exited)
+    changes = writes(wanted, seen)
+    after = board(*(_applied(each, changes.get(each.id)) for each in wanted.tasks))
+    assert plan(after, seen).actions == ()
+
+
+def _applied(each: Task, change: Change | None) -> Task:
+    if change is None:
+        return each
+    mux = dict(change.mux) if change.mux is not None else each.mux
+    return replace(each, status=change.status or each.status, mux={key: str(value) for key, value in mux.items()})
+
+
+def _keys(wanted: Board, seen: Attempt) -> dict[str, str]:
+    change = writes(wanted, see(seen))["a"]
+    assert change.mux is not None
+    return {key: str(value) for key, value in change.mux.items()}

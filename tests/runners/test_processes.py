@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from runners import processes, wrapper
+from tests.runners.conftest import wait_for
+
+Start = Callable[[str], int]
+
+IDLE = "import time; print(flush=True); time.sleep(60)"
+STUBBORN = f"import signal\nfor n in (1, 2, 15): signal.signal(n, signal.SIG_IGN)\n{IDLE}"
+#: A leader that, as the wrapper does, outlives signals and ends after its child.
+LEADER = """
+import signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, lambda *_: None)
+child = subprocess.Popen([sys.executable, "-c", {child!r}], restore_signals=True)
+sys.exit(child.wait() % 256)
+"""
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts Python code as the leader of a session of its own; waits until it printed something."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def starter(code: str) -> int:
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+        running.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process.pid
+
+    yield starter
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def started(pid: int) -> str:
+    found = processes.start_time(pid)
+    assert found is not None
+    return found
+
+
+def test_a_process_is_known_by_number_and_start() -> None:
+    own = started(os.getpid())
+    assert processes.alive(os.getpid(), own)
+    assert not processes.alive(os.getpid(), own + "0")
+    assert not processes.alive(1, own)
+
+
+def test_the_wrapper_writes_the_same_text() -> None:
+    assert wrapper.start_time(os.getpid()) == started(os.getpid())
+    assert wrapper.boot_id() == processes.boot_id()
+
+
+def test_without_proc_the_two_agree_as_well() -> None:
+    ask = ["ps", "-o", "lstart=", "-p", str(os.getpid())]
+    assert wrapper.output_of(ask) == processes._start_time_by_ps(os.getpid()) is not None
+    assert wrapper.output_of(["ps", "-o", "lstart=", "-p", "4194305"]) is None
+    assert processes._start_time_by_ps(4194305) is None
+    assert wrapper.output_of(["no-such-program"]) is None
+
+
+def test_a_zombie_does_not_live(start: Start) -> None:
+    pid = start("print(flush=True)")
+    wait_for(lambda: processes.start_time(pid) is None)
+    os.kill(pid, 0)  # still there, for its parent to reap
+
+
+def test_members_are_those_of_the_very_session(start: Start) -> None:
+    leader = start(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {IDLE!r}])")
+    since = started(leader)
+    assert len(processes.session_members(leader, since)) == 2
+    assert processes.session_members(leader, "1@" + processes.boot_id()) == ()
+    assert processes.session_members(leader, since.partition("@")[0] + "@another-boot") == ()
+
+
+def test_members_are_found_without_their_leader(start: Start) -> None:
+    leader = start(LEADER.format(child=STUBBORN))
+    since = started(leader)
+    os.kill(leader, signal.SIGKILL)
+    wait_for(lambda: processes.start_time(leader) is None)
+    assert len(processes.session_members(leader, since)) == 1
+    assert processes.end_session(leader, since, grace=0.5)
+    assert processes.session_members(leader, since) == ()
+
+
+@pytest.mark.parametrize(
+    ("ignored", "ended_by"), [((), "SIGINT"), ((2,), "SIGTERM"), ((2, 15), "SIGKILL")], ids=["INT", "TERM", "KILL"]
+)
+def test_each_step_goes_as_far_as_it_must(start: Start, ignored: tuple[int, ...], ended_by: str) -> None:
+    body = f"signal.signal(2, 0)\nfor n in {ignored}: signal.signal(n, 1)\nprint(flush=True)\ntime.sleep(60)"
+    leader = start(LEADER.format(child=f"import signal, time\n{body}"))
+    begin = time.monotonic()
+    assert processes.end_session(leader, started(leader), grace=4.0)
+    due = {"SIGINT": 0.0, "SIGTERM": 1.0, "SIGKILL": 3.0}[ended_by]
+    assert due <= time.monotonic() - begin < due + 1.0
+    _, status = os.waitpid(leader, 0)
+    assert os.WEXITSTATUS(status) == -signal.Signals[ended_by] % 256  # the leader lived to tell
+
+
+def test_a_stopped_process_is_woken_to_end(start: Start) -> None:
+    # With a handler: the kernel ends a stopped process by itself only where the signal's default does.
+    leader = start(LEADER.format(child=f"import signal; signal.signal(2, lambda *_: exit(3)); {IDLE}"))
+    since = started(leader)
+    child = next(pid for pid in processes.session_members(leader, since) if pid != leader)
+    os.kill(child, signal.SIGSTOP)
+    begin = time.monotonic()
+    assert processes.end_session(leader, since, grace=20.0)
+    assert time.monotonic() - begin < 4.0
+
+
+def test_a_leader_alone_that_will_not_end_is_killed_last(start: Start) -> None:
+    leader = start(STUBBORN)
+    assert processes.end_session(leader, started(leader), grace=0.5)
+    assert processes.start_time(leader) is None
+
+
+def test_a_number_used_again_is_never_hit(start: Start) -> None:
+    innocent = start(IDLE)
+    other = "1@" + processes.boot_id()
+    assert processes.end_session(innocent, other, grace=0.5)
+    assert processes.end_session(innocent, started(innocent).partition("@")[0] + "@another-boot", grace=0.5)
+    assert processes.start_time(innocent) is not None
+
+
+def test_ending_what_ended_is_fine(start: Start) -> None:
+    leader = start(IDLE)
+    since = started(leader)
+    assert processes.end_session(leader, since, grace=0.5)
+    assert processes.end_session(leader, since, grace=0.5)
