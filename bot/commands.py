@@ -1,0 +1,191 @@
+"""Which commands there are and what they take: the one table that help, dispatch and completion are made from."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from board.errors import UsageError
+from bot import terminal
+
+Parser = argparse.ArgumentParser
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`target` is `module:function` below `bot`; `configure` adds what the command takes besides `--board`."""
+
+    name: str
+    help: str
+    target: str
+    configure: Callable[[Parser], object]
+    example: str
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see: {self.prog} --help")
+
+
+def _nothing(parser: Parser) -> None:
+    del parser
+
+
+def _task(parser: Parser) -> None:
+    parser.add_argument("task", metavar="TASK", help="the task's id")
+
+
+def _board(parser: Parser) -> None:
+    parser.add_argument("board", metavar="BOARD", nargs="?", default=argparse.SUPPRESS, help="the board's file")
+
+
+def _up(parser: Parser) -> None:
+    _board(parser)
+    parser.add_argument("--detach", action="store_true", help="go on in the background")
+    parser.add_argument("--trust", action="store_true", help="run this board's commands without asking first")
+
+
+def _status(parser: Parser) -> None:
+    parser.add_argument("task", metavar="TASK", nargs="?", help="all about this one")
+    parser.add_argument("--all", action="store_true", help="list done tasks too, however many")
+    parser.add_argument("--json", action="store_true", help="for programs; the shape is stable")
+
+
+def _add(parser: Parser) -> None:
+    parser.add_argument("title", metavar="TITLE", help="what the task is about, in one line")
+    parser.add_argument("--id", help="its id (default: made from the title)")
+    parser.add_argument("--ready", action="store_true", help="start it as soon as it can (default: a draft)")
+    parser.add_argument("--agent", help="which agent works on it (default: the board's; shell with --run)")
+    parser.add_argument("--after", metavar="A,B", help="tasks that must be done first")
+    parser.add_argument("--run", metavar="COMMAND", help="what a shell task runs")
+    parser.add_argument("--prompt", metavar="TEXT", help="what the worker is told; - reads it from standard input")
+    parser.add_argument("--priority", metavar="N", type=int, help="higher starts first (default 0)")
+
+
+def _logs(parser: Parser) -> None:
+    _task(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the attempt ends")
+    parser.add_argument("-n", "--lines", metavar="LINES", type=_count, help="only the last ones")
+    parser.add_argument("--attempt", metavar="N", type=_count, help="of this attempt (default: the newest)")
+    parser.add_argument("--raw", action="store_true", help="byte for byte, with the terminal's control sequences")
+
+
+def _optional_task(parser: Parser) -> None:
+    parser.add_argument("task", metavar="TASK", nargs="?", help="of this task only")
+
+
+def _check(parser: Parser) -> None:
+    _board(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _answer(parser: Parser) -> None:
+    parser.add_argument("id", metavar="ID", help="the question's id, as `mux requests` shows it")
+    parser.add_argument("choice", metavar="CHOICE", help="one of its choices")
+
+
+def _diff(parser: Parser) -> None:
+    _task(parser)
+    parser.add_argument("--stat", action="store_true", help="only which files changed, and by how much")
+
+
+def _finish(parser: Parser) -> None:
+    _task(parser)
+    parser.add_argument("--how", choices=("push", "pr", "merge"), help="instead of the board's key `finish`")
+
+
+def _clean(parser: Parser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed, with sizes")
+
+
+def _history(parser: Parser) -> None:
+    parser.add_argument("action", nargs="?", choices=("show",), help="print one version")
+    parser.add_argument("serial", metavar="SERIAL", nargs="?", type=_count, help="which version")
+    parser.add_argument("-n", "--lines", metavar="N", type=_count, default=20, help="how many (default 20)")
+
+
+def _journal(parser: Parser) -> None:
+    _optional_task(parser)
+    parser.add_argument("-n", "--lines", metavar="N", type=_count, default=50, help="how many (default 50)")
+
+
+def _service(parser: Parser) -> None:
+    parser.add_argument("action", choices=("install", "uninstall"))
+    parser.add_argument("--print", action="store_true", help="only print the unit")
+
+
+def _completion(parser: Parser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def _words(parser: Parser) -> None:
+    parser.add_argument("words", nargs=argparse.REMAINDER)
+
+
+#: The most used first. `mux --help` lists them in this order.
+COMMANDS = (
+    Command("status", "what runs, what needs you, what waits", "status", _status, "mux status fix-login"),
+    Command("up", "run the board: start workers, take saves", "up", _up, "mux up --detach"),
+    Command("add", "add a task to the board", "orders:add", _add, 'mux add "Run the tests" --run "make test" --ready'),
+    Command("start", "order a task to run, or to run again", "orders:start", _task, "mux start fix-login"),
+    Command("stop", "end a task's worker; its work is kept", "orders:stop", _task, "mux stop fix-login"),
+    Command("restart", "end a worker and start it anew", "orders:restart", _task, "mux restart fix-login"),
+    Command("logs", "what a worker printed", "logs", _logs, "mux logs fix-login -f"),
+    Command("attach", "go into a worker's tmux window", "logs:attach", _optional_task, "mux attach fix-login"),
+    Command("requests", "what mux asks you", "requests", _nothing, "mux requests"),
+    Command("answer", "decide what mux asks", "requests:answer", _answer, "mux answer 3f2c1ab09d4e keep"),
+    Command("diff", "what a task changed", "diff", _diff, "mux diff fix-login --stat"),
+    Command("finish", "deliver a task's branch, then remove its worktree", "finish", _finish, "mux finish fix-login"),
+    Command("down", "stop mux; workers go on", "down", _nothing, "mux down"),
+    Command("check", "problems on the board, with their lines", "check", _check, "mux check board.md"),
+    Command("init", "write a starter board here", "init", _nothing, "mux init"),
+    Command("journal", "what happened, and why", "history:journal", _journal, "mux journal fix-login"),
+    Command("history", "the board's versions", "history", _history, "mux history show 12"),
+    Command("archive", "move done tasks to board.archive.md", "archive", _nothing, "mux archive"),
+    Command("clean", "remove what is no longer needed", "clean", _clean, "mux clean --dry-run"),
+    Command("doctor", "is everything here as mux needs it?", "doctor", _nothing, "mux doctor"),
+    Command("service", "keep mux running after a logout", "service", _service, "mux service install"),
+    Command("completion", "a script that completes mux's words", "completion", _completion, "mux completion bash"),
+)
+#: For the completion scripts.
+_HIDDEN = Command("__complete", "", "completion:complete", _words, "")
+
+
+def parser_of(command: Command) -> Parser:
+    parser = _Parser(
+        prog=f"mux {command.name}",
+        description=f"{command.help[:1].upper()}{command.help[1:]}.",
+        epilog=f"example: {command.example}",
+        allow_abbrev=False,
+        formatter_class=_formatter,
+    )
+    parser.add_argument("-b", "--board", metavar="BOARD", help="the board's file (default: board.md here or above)")
+    command.configure(parser)
+    return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse makes one for each argument, and imports `shutil` to find a width if it is given none."""
+    return argparse.HelpFormatter(prog, width=min(terminal.width() or 80, 120))
+
+
+def command_named(word: str) -> Command:
+    """Raises UsageError, with the nearest command."""
+    for command in (*COMMANDS, _HIDDEN):
+        if command.name == word:
+            return command
+    if word.startswith("-"):
+        raise UsageError(f"{word} goes after a command, as in: mux status --board board.md; see: mux --help")
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, [command.name for command in COMMANDS], n=1)
+    raise UsageError(f"no command '{word}'" + (f": did you mean 'mux {near[0]}'?" if near else "; see: mux --help"))
+
+
+def _count(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)

@@ -1,0 +1,115 @@
+"""`mux history`: the board's versions. `mux journal`: what happened, and why."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from board.clock import format_time
+from board.errors import MuxError, UsageError
+from board.history import Entry, History
+from board.model import Board, Task
+from bot import terminal
+from bot.place import Place, find, unknown_task
+from bot.table import Cell, Column, clean, render
+from runners.journal import Event, Journal
+
+COLUMNS = (
+    Column("SERIAL", least=6),
+    Column("REV", least=3, drop=2),
+    Column("WHEN", least=20),
+    Column("BY", least=6, drop=1),
+    Column("WHAT CHANGED", least=16),
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    place = find(arguments.board)
+    history = History(place.folder / "history")
+    if arguments.action == "show":
+        return _show(history, arguments.serial)
+    entries = history.entries()
+    if not entries:
+        raise MuxError(f"{place.path}: no version was kept yet; they are, once `mux up` runs")
+    rows = [_row(entry, words) for entry, words in _described(history, entries, place, arguments.lines)]
+    print("\n".join(render(COLUMNS, rows, terminal.width())))
+    return 0
+
+
+def journal(arguments: argparse.Namespace) -> int:
+    place = find(arguments.board)
+    events = list(Journal(place.folder).events(arguments.task))
+    if not events:
+        raise _nothing_written(place, arguments.task)
+    print("\n".join(event_line(event) for event in events[-arguments.lines :]))
+    return 0
+
+
+def event_line(event: Event) -> str:
+    """`2026-11-23T08:01:12Z  fix-login #2  failed: exit 1`"""
+    attempt = f" #{event.attempt}" if event.attempt is not None else ""
+    who = f"{event.task}{attempt}  " if event.task else ""
+    return clean(f"{format_time(event.at)}  {who}{event.event}: {event.text}")
+
+
+def changes(old: Board, new: Board) -> list[str]:
+    """What differs between two versions, in a few words each; the front matter's `rev` does not count. Pure."""
+    found = [f"+ {task.id}" for task in new.tasks if task.id not in old.by_id]
+    found += [f"- {task.id}" for task in old.tasks if task.id not in new.by_id]
+    for task in new.tasks:
+        if task.id in old.by_id and (words := list(_task_changes(old.by_id[task.id], task))):
+            found.append(f"{task.id}: {', '.join(words)}")
+    if old.settings != new.settings:
+        found.append("front matter")
+    return found
+
+
+def _task_changes(old: Task, new: Task) -> Iterator[str]:
+    if old.status is not new.status:
+        yield f"{old.status} → {new.status}"
+    for name in ("title", "prompt", "settings"):
+        if getattr(old, name) != getattr(new, name):
+            yield name
+    if dict(old.mux) != dict(new.mux) and old.status is new.status:
+        yield "mux's notes"
+
+
+def _show(history: History, serial: int | None) -> int:
+    if serial is None:
+        raise UsageError("which version? As in: mux history show 12 (their numbers: mux history)")
+    entry = next((entry for entry in history.entries() if entry.serial == serial), None)
+    if entry is None:
+        raise MuxError(f"no version {serial} is kept; those that are: mux history")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(history.read(entry))
+    return 0
+
+
+def _described(
+    history: History, entries: tuple[Entry, ...], place: Place, limit: int
+) -> Iterator[tuple[Entry, list[str]]]:
+    """The newest versions, newest first, each with what changed since the one before it."""
+    from bot.boards import read
+
+    start = max(0, len(entries) - limit)
+    before: Board | None = None
+    found = []
+    for entry, text in history.whole(entries[max(0, start - 1) :]):
+        board = read(text, place, before)
+        if entry.serial >= entries[start].serial:
+            found.append((entry, ["first version"] if before is None else changes(before, board) or ["prose"]))
+        before = board
+    yield from reversed(found)
+
+
+def _row(entry: Entry, words: list[str]) -> list[Cell]:
+    rev = "" if entry.rev is None else str(entry.rev)
+    return [Cell(text) for text in (str(entry.serial), rev, format_time(entry.at), entry.by, "; ".join(words))]
+
+
+def _nothing_written(place: Place, task: str | None) -> MuxError:
+    known = {event.task for event in Journal(place.folder).events() if event.task}
+    if task is None or not known:
+        return MuxError(f"{place.path}: nothing is in the journal yet")
+    return unknown_task(task, known, "in the journal")

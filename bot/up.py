@@ -1,0 +1,115 @@
+"""`mux up`: run the control plane of a board, in the foreground or detached."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from board.errors import BoardMissing, MuxError
+from board.keeper import Keeper
+from board.storage import private_folder, write_atomic
+from board.watch import Watcher
+from bot.live import Screen
+from bot.place import Place, find
+from runners import daemon, git, tmux, trust
+from runners.boards import read_board
+from runners.local import local_host
+from runners.loop import ControlPlane
+
+#: A detached control plane that has not shown its state after this many seconds did not start.
+DETACHED_START = 20.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    place = find(arguments.board)
+    if not place.path.is_file():
+        raise BoardMissing(f"{place.path}: there is no such file; make one with: mux init")
+    tmux.version()
+    git.version()
+    _prepare(place.folder)
+    if (found := daemon.running(place.folder)) is not None:
+        raise MuxError(f"{place.path}: process {found.pid} already runs this board; end it with: mux down")
+    _check_trust(place, arguments.trust)
+    return _detach(place) if arguments.detach else _run(place)
+
+
+def _prepare(folder: Path) -> None:
+    private_folder(folder)
+    if not (folder / ".gitignore").exists():
+        write_atomic(folder / ".gitignore", b"*\n")
+    private_folder(folder / "inbox")
+
+
+def _check_trust(place: Place, trusted: bool) -> None:
+    """A board that came with a repository runs none of its commands before a person has seen them."""
+    if trusted:
+        trust.trust(place.path)
+    if trust.is_trusted(place.path):
+        return
+    from board.file import BoardFile
+    from board.parse import decode
+
+    commands = trust.commands_of(read_board(decode(BoardFile(place.path).read_soon().text)))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        count = len(commands)
+        raise MuxError(
+            f"{place.path}: this board was not made here and would run {count} command{'s' if count != 1 else ''}; "
+            "read it, then run: mux up --trust"
+        )
+    print(f"{place.path} was not made here. It would run:")
+    for where, command in commands:
+        print(f"  {where}: {command}")
+    if input("Trust this board from now on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise MuxError(f"{place.path}: not trusted; nothing was run")
+    trust.trust(place.path)
+
+
+def _detach(place: Place) -> int:
+    """Start the control plane in a session of its own and wait until it runs the board, or say why it does not."""
+    import subprocess
+
+    log = place.folder / "mux.log"
+    begin = log.stat().st_size if log.exists() else 0
+    with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bot.cli", "up", "--board", str(place.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    state = place.folder / "state.json"
+    started = time.time()
+    deadline = time.monotonic() + DETACHED_START
+    while process.poll() is None and time.monotonic() < deadline:
+        running = daemon.running(place.folder)
+        if (
+            running is not None
+            and running.pid == process.pid
+            and state.exists()
+            and state.stat().st_mtime >= started - 1
+        ):
+            print(f"mux runs {place.path} (process {process.pid}); look with: mux status; end with: mux down")
+            return 0
+        time.sleep(0.02)
+    said = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
+    raise MuxError(said[-1].removeprefix("mux: ") if said else f"the control plane did not start; see {log}")
+
+
+def _run(place: Place) -> int:
+    os.environ["LC_ALL"] = os.environ.get("LC_ALL") or "C.UTF-8"
+    now = time.time()
+    with daemon.only_one(place.folder, now):
+        keeper = Keeper(place.path, place.folder, read_board, now)
+        host = local_host(place.path, place.folder, os.environ)
+        screen = Screen(sys.stdout, now)
+        plane = ControlPlane(keeper, host, place.folder, screen.tell, screen.show)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: plane.wake("quit"))
+        with Watcher(keeper.path, place.folder / "inbox", plane.wake), screen:
+            plane.run()
+    return 0
