@@ -14,15 +14,13 @@ _FILES = 10
 
 @contextmanager
 def crowd(most: int) -> Iterator[Desk]:
-    """A desk for at most so many idle workers; the control plane is not started yet."""
+    """A desk for at most so many idle workers; the control plane is not started yet. They end with the block."""
     with open_desk(_FILES, max_workers=most) as desk:
-        gate = make_gate(_gate(desk))
-        try:
-            yield desk
-        finally:
-            if starts := len(desk.starts()):
-                open_gate(gate)
-                wait_for(lambda: len(list(desk.folder.glob("runs/*/*/exit.json"))) == starts, "all workers ended")
+        make_gate(_gate(desk))
+        yield desk
+        workers = len(desk.starts())
+        open_gate(_gate(desk), workers)
+        wait_for(lambda: len(list(desk.folder.glob("runs/*/*/exit.json"))) == workers, "all workers ended")
 
 
 def join(desk: Desk, first: int, last: int, script: str = "true") -> None:

@@ -80,7 +80,15 @@ class Desk:
     def until(self, tasks: Iterable[str], word: str) -> float:
         """Wait until the file says `word` of all these tasks. Returns when that was seen."""
         wanted = set(tasks)
-        wait_for(lambda: wanted <= {task for task, status in self.statuses().items() if status == word}, f"all {word}")
+
+        def reached() -> bool:
+            found = {task: status for task, status in self.statuses().items() if task in wanted}
+            for task, status in found.items():
+                if status in ("failed", "blocked"):
+                    raise BenchmarkFailed(f"{task} is {status}: {self.journal()[-1]['text']}")
+            return len(found) == len(wanted) and set(found.values()) == {word}
+
+        wait_for(reached, f"{len(wanted)} tasks {word}")
         return time.time()
 
     def starts(self) -> list[dict[str, Any]]:
@@ -140,9 +148,11 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """Default settings of git and tmux, sockets and state in the scratch folder: nothing of the person's is read."""
+    """Default settings of git, tmux and Python, sockets and state in the scratch folder: nothing of the person's."""
     (scratch / "tmux").mkdir()
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "MUX_", "SLACK_", "TMUX"))}
+    # PYTHONDONTWRITEBYTECODE, for one, would have every command compile all it imports.
+    others = ("GIT_", "MUX_", "PYTHON", "SLACK_", "TMUX")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(others)}
     return kept | {
         "TMUX_TMPDIR": str(scratch / "tmux"),
         "XDG_STATE_HOME": str(scratch / "state"),

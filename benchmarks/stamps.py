@@ -5,9 +5,11 @@ Times are those of `date`, so of the same clock as `time.time`.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import termios
+from array import array
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.desk import wait_for
@@ -28,16 +30,20 @@ def make_gate(path: Path) -> Path:
     return path
 
 
-def open_gate(gate: Path) -> None:
-    """Let all that wait there go on; waits for the first to come."""
+def open_gate(gate: Path, workers: int = 1) -> None:
+    """Let so many workers go on; waits until each has passed, also one that is still on its way to the gate."""
+    descriptor = os.open(gate, os.O_RDWR)
+    try:
+        os.write(descriptor, b"\n" * workers)  # `read` takes one line and not a byte more
+        wait_for(lambda: _waiting_bytes(descriptor) == 0, "all workers have passed the gate")
+    finally:
+        os.close(descriptor)
 
-    def opened() -> bool:
-        with suppress(OSError):  # ENXIO: nobody is there yet
-            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
-            return True
-        return False
 
-    wait_for(opened, "a worker waits at the gate")
+def _waiting_bytes(descriptor: int) -> int:
+    count = array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, count)
+    return count[0]
 
 
 def written(path: Path) -> float:

@@ -86,7 +86,7 @@ def _all_by_hand(desk: Desk, names: Sequence[str]) -> float:
     for name, path in zip(names, paths, strict=True):
         start_by_hand(desk, name, f"{stamp(path)}; {at_gate(gate)}")
     seconds = last_written(paths) - begin
-    open_gate(gate)
+    open_gate(gate, len(names))
     for name in names:
         desk.git("worktree", "remove", "--force", str(home_by_hand(desk, name)))
     return seconds
@@ -99,7 +99,7 @@ def _all_by_mux(desk: Desk, names: Sequence[str]) -> float:
     scripts = [f"{stamp(path)}\n{at_gate(gate)}" for path in paths]
     begin = desk.append(*map(section, names, scripts))
     seconds = last_written(paths) - begin
-    open_gate(gate)
+    open_gate(gate, len(names))
     desk.until(names, "done")
     for name in names:
         desk.git("worktree", "remove", "--force", str(desk.home(name)))

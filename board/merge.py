@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from board.merge_order import merge_order, moved
 from board.merge_task import Say, Side, assumed, mended, merge_prose, merge_task, side, with_owned
 from board.merge_text import newline
-from board.merge_version import Key, Version, differing, restyled, style, task_ids, version
+from board.merge_version import Key, Version, distance, restyled, style, task_ids, version
 from board.model import PERSON_STATUSES, Status
 from board.sections import Kind, Section
 
@@ -22,7 +22,7 @@ _BOM = "\ufeff"
 _BLANK_LINE = re.compile(r"(?:\r\n|\r|\n)[ \t]*(?:\r\n|\r(?!\n)|\n)\Z")
 _MUX_WORDS = frozenset(Status) - PERSON_STATUSES
 
-#: Texts of the history, oldest first, or what gets them when they are needed.
+#: Versions that were in force, oldest first, or what gets them when they are needed.
 Older = Iterable[str] | Callable[[], Iterable[str]]
 
 
@@ -77,7 +77,7 @@ def merge(bases: Sequence[str], theirs: str, ours: str, older: Older = ()) -> Me
     """Merge the save `theirs` into the board in force, `ours`.
 
     `bases` are the accepted versions that carry the revision found in `theirs`, oldest first; none when it is missing
-    or unknown. `older` is the whole history, oldest first, and is read only where `bases` do not tell.
+    or unknown. `older` are all versions that were in force, oldest first; they are read only where `bases` do not tell.
     A save that is one of those versions holds no edit.
     """
     if theirs == ours or theirs in bases or (not bases and theirs in _texts(older)):
@@ -104,7 +104,7 @@ def _prepared(bases: Sequence[str], theirs: str, ours: str, older: Older) -> _Sa
     mine = version(ours.removeprefix(_BOM), None, ids)
     found = [mine if text == ours else version(text.removeprefix(_BOM), None, ids) for text in bases]
     new = version(theirs.removeprefix(_BOM), found[-1] if found else mine, ids)
-    base = min(reversed(found), key=lambda each: differing(each, new), default=None)
+    base = min(reversed(found), key=lambda each: distance(each, new), default=None)
     if base is mine:
         return _Save(tuple(found), base, new, mine, older)
     like = restyled(base, mine) if base else mine
@@ -166,7 +166,7 @@ def _only_theirs(save: _Save, key: Key, base: Section | None, theirs: Side) -> s
 def _last_known(save: _Save, key: Key) -> Side | None:
     """The section in the newest version that has it: mux's lines in it are the last that mux wrote."""
     newest = next((found for each in reversed(save.history()) if (found := each.by_key.get(key))), None)
-    newest = newest or next((found for each in reversed(save.bases) if (found := each.by_key.get(key))), None)
+    newest = newest or next((found for each in save.bases if (found := each.by_key.get(key))), None)
     return side(newest) if newest else None
 
 

@@ -81,7 +81,7 @@ class Side:
     def human(self) -> tuple[object, ...]:
         """What a person wrote, whatever mux wrote since."""
         lines = self.lines or _by_key(self.pieces.yaml)
-        return self.pieces.head, lines.human if lines else self.pieces.yaml, self.pieces.close, self.pieces.body
+        return *_frame(self), lines.human if lines else self.pieces.yaml, self.pieces.body
 
 
 def side(section: Section) -> Side:
@@ -122,8 +122,8 @@ def merge_task(base: Side | None, theirs: Side, ours: Side, status: str | None, 
     yaml = _merged_yaml(base, theirs, ours, status, say)
     head, close = _merged_frame(base, theirs, ours, say)
     frame = Pieces(head, yaml, close, "", "")
-    body = _merged_body(base, theirs, ours, frame, say)
-    return head + yaml + close + body + _gap(base, theirs, ours)
+    rest = _merged_body(base, theirs, ours, frame, say) + _gap(base, theirs, ours)
+    return head + yaml + _ended(close, rest, ours) + rest
 
 
 def assumed(theirs: Side, ours: Side, seen: Sequence[Side]) -> Side:
@@ -132,8 +132,7 @@ def assumed(theirs: Side, ours: Side, seen: Sequence[Side]) -> Side:
     What is not in the save is no deletion; what the board did not change in its history is the base; what the save has
     from that history is no edit.
     """
-    frames = {(each.pieces.head, each.pieces.close) for each in seen}
-    frame = _assumed((theirs.pieces.head, theirs.pieces.close), (ours.pieces.head, ours.pieces.close), frames)
+    frame = _assumed(_frame(theirs), _frame(ours), {_frame(each) for each in seen})
     lines = _assumed_lines(theirs, ours, seen)
     bodies = {each.pieces.body for each in seen}
     body = ours.pieces.body if bodies <= {ours.pieces.body} else _UNLIKE
@@ -221,14 +220,22 @@ def _gap(base: Side | None, theirs: Side, ours: Side) -> str:
     return ours.pieces.gap if base and base.pieces.gap == theirs.pieces.gap else theirs.pieces.gap
 
 
+def _ended(close: str, rest: str, ours: Side) -> str:
+    """The closing fence, on a line of its own: at the end of a file it may lack the line break."""
+    return close + newline(ours.section.text) if rest and not close.endswith(("\n", "\r")) else close
+
+
 def _merged_frame(base: Side | None, theirs: Side, ours: Side, say: Say) -> tuple[str, str]:
-    old = (base.pieces.head, base.pieces.close) if base else None
-    new, mine = (theirs.pieces.head, theirs.pieces.close), (ours.pieces.head, ours.pieces.close)
-    if new in (mine, old):
-        return mine
-    if mine != old and ours.section.heading != theirs.section.heading:
+    old = _frame(base) if base else None
+    if _frame(theirs) in (_frame(ours), old):
+        return ours.pieces.head, ours.pieces.close
+    if _frame(ours) != old and ours.section.heading != theirs.section.heading:
         say(f"the heading of the save is taken; the board had `{ours.section.heading}`", False)
-    return new
+    return theirs.pieces.head, theirs.pieces.close
+
+
+def _frame(of: Side) -> tuple[str, str]:
+    return of.pieces.head, of.pieces.close.rstrip("\r\n")
 
 
 def _merged_yaml(base: Side | None, theirs: Side, ours: Side, status: str | None, say: Say) -> str:

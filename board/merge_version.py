@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from board.frontmatter import line_of
 from board.merge_text import lines, newline
 from board.sections import Kind, Section, sections
+
+_Text = TypeVar("_Text", str, list[str])
 
 _BLANKS = re.compile(r"[ \t]+(?=[\r\n]|\Z)")
 _BLANK_END = re.compile(r"[ \t](?:[\r\n]|\Z)")
@@ -69,16 +71,45 @@ def task_ids(text: str) -> set[str]:
     return {part.id for part in sections(text) if part.id}
 
 
-def differing(one: Version, other: Version) -> int:
-    """How many sections differ between two versions, apart from how they are written."""
-    alike = style(one.text) == style(other.text)
-    return sum(not _same(one.by_key.get(key), other.by_key.get(key), alike) for key in one.by_key | other.by_key)
+def distance(one: Version, other: Version) -> tuple[int, int]:
+    """By how many characters two versions differ, and in how many sections, apart from how they are written.
+
+    Characters, as neither sections nor lines tell two people from one. Both have saved on one revision: two people who
+    each added a line are each nearer to what they had loaded; one who went on typing in a line is nearer to the save
+    before.
+    """
+    plain = _as_written if style(one.text) == style(other.text) else canonical
+    pairs = ((_plain(one, key, plain), _plain(other, key, plain)) for key in one.by_key | other.by_key)
+    unlike = [(first, second) for first, second in pairs if first != second]
+    return sum(_apart(first, second) for first, second in unlike), len(unlike)
 
 
-def _same(one: Section | None, other: Section | None, alike: bool) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.text == other.text or (not alike and canonical(one.text) == canonical(other.text))
+def _plain(of: Version, key: Key, plain: Callable[[str], str]) -> str:
+    return plain(of.by_key[key].text).rstrip() if key in of.by_key else ""
+
+
+def _as_written(text: str) -> str:
+    return text
+
+
+def _apart(one: str, other: str) -> int:
+    """Characters in the lines that differ, without what each two stretches begin and end with alike."""
+    first, second = _without_common(lines(one), lines(other))
+    stretches = SequenceMatcher(None, first, second, False).get_opcodes()
+    return sum(
+        len(rest)
+        for tag, start, end, begin, stop in stretches
+        if tag != "equal"
+        for rest in _without_common("".join(first[start:end]), "".join(second[begin:stop]))
+    )
+
+
+def _without_common(one: _Text, other: _Text) -> tuple[_Text, _Text]:
+    limit = min(len(one), len(other))
+    start = next((index for index in range(limit) if one[index] != other[index]), limit)
+    rest = limit - start
+    end = next((index for index in range(rest) if one[-1 - index] != other[-1 - index]), rest)
+    return one[start : len(one) - end], other[start : len(other) - end]
 
 
 def style(text: str) -> tuple[bool, ...]:

@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         findings += [*_guarded(lambda: of_repository(place, board)), *_guarded(lambda: programs(place, board))]
         findings += [*_guarded(lambda: limits(board)), *_guarded(lambda: drift(place, board))]
     colour = terminal.colourful()
+    findings = list(dict.fromkeys(findings))  # one cause may stop several checks
     for finding in findings:
         print("\n".join(lines(finding, colour)))
     problems = sum(finding.level is Level.PROBLEM for finding in findings)

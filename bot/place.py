@@ -10,6 +10,7 @@ from pathlib import Path
 from board.errors import BoardMissing, MuxError
 
 NAME = "board.md"
+OWNER = "board.json"  # in `.mux`: the name of the board whose records are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,31 @@ def unknown_task(task: str, known: Iterable[str], where: str = "on the board") -
     return MuxError(f"no task '{task}' {where}{hint}")
 
 
+def own(place: Place) -> None:
+    """Remember whose folder `.mux` is. Raises MuxError where it is another board's: their records would mix."""
+    from board.storage import write_json
+
+    _check_owner(place)
+    write_json(place.folder / OWNER, {"name": place.path.name})
+
+
+def _check_owner(place: Place) -> None:
+    """A board that was renamed takes its folder along; two boards beside each other cannot share it."""
+    from board.storage import read_json
+
+    owner = (read_json(place.folder / OWNER) or {}).get("name", place.path.name)
+    if owner != place.path.name and (place.folder.parent / owner).is_file():
+        raise MuxError(
+            f"{place.path}: {place.folder} belongs to {owner}, and one folder holds one board: "
+            f"move {place.path.name} to a folder of its own, and set `repo:` in it"
+        )
+
+
 def _named(path: Path) -> Place:
     place = place_of(path / NAME if path.is_dir() else path)
     if not place.path.exists() and not _ours(place.folder):
         raise BoardMissing(f"{path}: there is no board; make one with `mux init --board {path}`")
+    _check_owner(place)
     return place
 
 

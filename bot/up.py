@@ -7,14 +7,13 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 from board.errors import BoardMissing, MuxError
 from board.keeper import Keeper
 from board.storage import private_folder, write_atomic
 from board.watch import Watcher
 from bot.live import Screen
-from bot.place import Place, find
+from bot.place import Place, find, own
 from runners import daemon, git, tmux, trust
 from runners.boards import read_board
 from runners.local import local_host
@@ -30,15 +29,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise BoardMissing(f"{place.path}: there is no such file; make one with: mux init")
     tmux.version()
     git.version()
-    _prepare(place.folder)
+    _prepare(place)
     if (found := daemon.running(place.folder)) is not None:
         raise MuxError(f"{place.path}: process {found.pid} already runs this board; end it with: mux down")
     _check_trust(place, arguments.trust)
     return _detach(place) if arguments.detach else _run(place)
 
 
-def _prepare(folder: Path) -> None:
-    private_folder(folder)
+def _prepare(place: Place) -> None:
+    folder = private_folder(place.folder)
+    own(place)
     if not (folder / ".gitignore").exists():
         write_atomic(folder / ".gitignore", b"*\n")
     private_folder(folder / "inbox")
@@ -76,7 +76,7 @@ def _detach(place: Place) -> int:
     begin = log.stat().st_size if log.exists() else 0
     with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bot.cli", "up", "--board", str(place.path)],
+            [sys.executable, "-P", "-m", "bot.cli", "up", "--board", str(place.path)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

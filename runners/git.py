@@ -194,9 +194,8 @@ def _check_mergeable(root: Path, branch: str, base: str, board: Path) -> None:
     if current != base:
         raise MuxError(f"{root} is on {current or 'no branch'}, not on {base}: `git switch {base}` there, then finish")
     facts = tree_facts(Home(root, base, "HEAD"))
-    if not facts.clean:
-        counts = f"{facts.modified} changed, {facts.untracked} untracked"
-        raise MuxError(f"{root} is not clean ({counts}): commit or stash there, then finish again")
+    if facts.modified:  # untracked files, the board among them, are in nobody's way: git refuses to write over one
+        raise MuxError(f"{root} is not clean ({facts.modified} changed): commit or stash there, then finish again")
     name = os.path.relpath(board.resolve(), root.resolve())
     changed = git(root, "diff", "--name-only", "--no-renames", "-z", f"{base}...refs/heads/{branch}", "--").out
     if name in changed.split("\0"):

@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from board.edit import Change
 from board.errors import MuxError
 from board.keeper import Keeper, Note
+from board.model import Status
 from board.storage import write_json
 from board.watch import Settler
 from runners import gate, names, report
@@ -80,7 +80,8 @@ class ControlPlane:
         self._settler = Settler()
         self._busy: set[str] = set()
         self._retry_at: dict[str, float] = {}
-        self._troubles: dict[str, tuple[str, float]] = {}  # by task: what was said last, and the pause after it
+        self._pauses: dict[str, float] = {}  # by task: the seconds before the next try
+        self._said: dict[str, str] = {}  # by task, or "" for the loop itself: the trouble that was said last
         self._refused: dict[tuple[str, int], str] = {}
         self._state: dict[str, Any] = {}
         self._state_at = 0.0
@@ -101,13 +102,22 @@ class ControlPlane:
         self._pool.shutdown(cancel_futures=True)
         self._busy.clear()
         self.step(last=True)
-        self._host.close()
+        with suppress(MuxError):  # an unanswering tmux is no reason not to end
+            self._host.close()
 
     def step(self, last: bool = False) -> float:
         """One pass. Returns the seconds after which to look again, if nothing wakes the loop before.
 
-        The `last` pass before the end starts no effects: it only writes down what is known.
+        The `last` pass before the end starts no effects: it only writes down what is known. What fails (a full disk,
+        a tmux that does not answer) is said once and tried again: nothing is lost by looking later.
         """
+        try:
+            return self._pass(last)
+        except MuxError as error:
+            self._say_once("", "trouble", str(error))
+            return LOOK_AGAIN
+
+    def _pass(self, last: bool) -> float:
         now = self._clock()
         if last or self._settler.due is None or self._settler.due <= now:
             self._settler = self._settler.cleared()
@@ -119,6 +129,7 @@ class ControlPlane:
             if not last or isinstance(action, WriteBoard):
                 self._apply(action, observed)
         self._show(observed, planned)
+        self._said.pop("", None)
         return self._pause(planned, now)
 
     def _woken(self, pause: float) -> bool:
@@ -155,7 +166,7 @@ class ControlPlane:
         attempt = observed.host.attempts.get(action.task) if not isinstance(action, WriteBoard) else None
         match action:
             case WriteBoard(changes):
-                self._write(changes, observed.now)
+                self._say_notes(self._keeper.write(changes, observed.now))
             case CloseWindow(window):
                 self._host.close_window(window)
             case Retire(task, number):
@@ -197,19 +208,14 @@ class ControlPlane:
             self._requests.close(mine, f"{answer.choice}, by {answer.by}", now)
             self._say_notes(notes)
 
-    def _write(self, changes: Sequence[Change], now: float) -> None:
-        try:
-            self._say_notes(self._keeper.write(changes, now))
-        except MuxError as error:
-            self._say("trouble", str(error))
-
     def _in_pool(self, task: str, effect: Callable[..., None], *arguments: Any) -> None:
         self._busy.add(task)
 
         def run() -> None:
             try:
                 effect(*arguments)
-                self._troubles.pop(task, None)
+                self._said.pop(task, None)
+                self._pauses.pop(task, None)
             except MuxError as error:
                 self._try_again(task, "trouble", str(error))
             except Exception:
@@ -223,17 +229,22 @@ class ControlPlane:
         self._pool.submit(run)
 
     def _try_again(self, task: str, event: str, text: str) -> None:
-        """After a pause that doubles; the same trouble is said once, however often it is met."""
-        before, pause = self._troubles.get(task, ("", LOOK_AGAIN / 2))
-        pause = min(pause * 2, LONGEST_PAUSE)
-        self._troubles[task] = (text, pause)
-        self._retry_at[task] = self._clock() + pause
-        if text != before:
-            self._say(event, f"{text}; trying again", task)
+        """After a pause that doubles."""
+        self._pauses[task] = min(self._pauses.get(task, LOOK_AGAIN / 2) * 2, LONGEST_PAUSE)
+        self._retry_at[task] = self._clock() + self._pauses[task]
+        self._say_once(task, event, f"{text}; trying again")
+
+    def _say_once(self, about: str, event: str, text: str) -> None:
+        """The same trouble is said once, however often it is met in a row."""
+        if self._said.get(about) != text:
+            self._said[about] = text
+            self._say(event, text, about or None)
 
     def _start(self, task_id: str, number: int) -> None:
         board, path = self._keeper.board, self._keeper.path
-        task = board.by_id[task_id]
+        task = board.by_id.get(task_id)
+        if task is None or task.status not in (Status.READY, Status.CLAIMED):
+            return  # the order was taken back while it waited for its turn in the pool
         profile = load(board.settings.agents)[task.settings.agent]
         order = StartOrder(
             task=task_id,

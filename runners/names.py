@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from board.model import BoardSettings
@@ -35,8 +35,9 @@ def home_of(board: Path, settings: BoardSettings, task: str) -> Path:
 
 
 def _path(board: Path, written: str) -> Path:
-    # pathlib's own `expanduser` raises for a `~user` that there is not.
-    return board.parent / os.path.expanduser(written)  # noqa: PTH111
+    with suppress(RuntimeError):  # a `~user` that there is not: then a folder's name, as in a shell
+        return board.parent / Path(written).expanduser()
+    return board.parent / written
 
 
 def branch_of(board: Path, settings: BoardSettings, task: str) -> str:

@@ -23,12 +23,14 @@ board: shop
 
 ```yaml
 status: done
+run: make fix
 ```
 
 ## next: The next one
 
 ```yaml
 status: ready
+run: make next
 ```
 """
 

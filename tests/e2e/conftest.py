@@ -8,8 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,9 @@ import pytest
 
 from runners import processes
 from runners.tmux import Tmux
-
-#: Seconds until something that must happen has happened, on a slow and busy machine.
-PATIENCE = 40.0
+from tests.support import PATIENCE, clean_environment, wait_for
 
 FRONT = "---\nboard: shop\n{keys}---\n\n# Shop\n\nProse of mine.\n"
-
-
-def wait_for(condition: Callable[[], Any], what: str | Callable[[], str] = "", seconds: float = PATIENCE) -> Any:
-    """The first true answer; fails the test, and says what was waited for, when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not in {seconds:g} s: {what if isinstance(what, str) else what()}")
-        time.sleep(0.02)
-    return answer
 
 
 def section(task: str, script: str = "true", status: str = "ready", **keys: Any) -> str:
@@ -194,19 +181,6 @@ class Desk:
         for record in records:
             processes.end_session(record["session"], record["wrapper_start"], grace=0.5)
         Tmux(self.board, self.folder, self.environment).shutdown()
-
-
-def clean_environment(scratch: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """Git has an identity and no settings but its defaults; state and tmux sockets lie in the scratch folder."""
-    kept = {name: value for name, value in base.items() if not name.startswith(("GIT_", "MUX_", "SLACK_", "TMUX"))}
-    config = scratch / "gitconfig"
-    config.write_text("[user]\n name = Tester\n email = tester@example.org\n[init]\n defaultBranch = main\n")
-    return kept | {
-        "GIT_CONFIG_GLOBAL": str(config),
-        "GIT_CONFIG_SYSTEM": os.devnull,
-        "XDG_STATE_HOME": str(scratch / "state"),
-        "TMUX_TMPDIR": str(scratch),
-    }
 
 
 def make_desk(scratch: Path, repository: Path) -> Desk:

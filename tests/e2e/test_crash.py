@@ -12,7 +12,8 @@ import pytest
 
 from runners import processes
 from runners.tmux import Tmux
-from tests.e2e.conftest import Desk, section, wait_for
+from tests.e2e.conftest import Desk, section
+from tests.support import wait_for
 
 
 @pytest.mark.timeout(120)

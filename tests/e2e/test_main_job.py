@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.e2e.conftest import Desk, section, wait_for
+from tests.e2e.conftest import Desk, section
+from tests.support import wait_for
 
 
 def test_from_ready_to_done(desk: Desk) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,27 +14,17 @@ import pytest
 from runners import git as git_module
 from runners import processes, sh, wrapper
 from runners.tmux import Tmux
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """The first true answer; fails the test when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not in {seconds:g} s"
-        time.sleep(0.01)
-    return answer
+from tests.support import clean_environment, wait_for
 
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Git has an identity and no settings but its defaults; state lies in a temporary folder."""
-    for name in [name for name in os.environ if name.startswith(("GIT_", "MUX_", "SLACK_"))]:
+    """Nothing of the person's settings; state and tmux sockets lie in a temporary folder."""
+    wanted = clean_environment(tmp_path_factory.mktemp("home"), os.environ)
+    for name in os.environ.keys() - wanted.keys():
         monkeypatch.delenv(name)
-    config = tmp_path_factory.mktemp("home") / "gitconfig"
-    config.write_text("[user]\n name = Tester\n email = tester@example.org\n[init]\n defaultBranch = main\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    monkeypatch.setenv("XDG_STATE_HOME", str(config.parent / "state"))
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
 
 
 def commit(folder: Path, name: str, text: str, message: str = "a change") -> str:

@@ -114,6 +114,22 @@ def test_a_clock_ahead_of_the_file_system_loses_nothing(tmp_path: Path) -> None:
     assert texts(journal) == ["one", "two", "three"]
 
 
+def test_a_month_is_looked_at_again_inside_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process turned the month between our look and our lock: its file is not renamed once more."""
+    journal = Journal(tmp_path)
+    journal.add(Event(time.time(), "said", "old"))
+    long_ago(journal.path)
+
+    def lock(*_: object) -> None:
+        journal.path.rename(tmp_path / "journal-2001-09.jsonl")
+        Journal(tmp_path).add(Event(time.time(), "said", "by the other"))
+
+    monkeypatch.setattr("runners.journal.fcntl.flock", lock)
+    journal.add(Event(time.time(), "said", "mine"))
+    assert texts(journal) == ["old", "by the other", "mine"]
+    assert (tmp_path / "journal-2001-09.jsonl").read_text().count("old") == 1
+
+
 def test_several_processes_lose_nothing_at_the_turn_of_a_month(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.add(Event(time.time(), "said", "old"))

@@ -23,7 +23,8 @@ from runners.host import Host, StartOrder
 from runners.local import local_host
 from runners.model import Attempt, Liveness, Stop
 from runners.tmux import Tmux
-from tests.runners.conftest import NASTY, commit, make_repository, wait_for
+from tests.runners.conftest import NASTY, commit, make_repository
+from tests.support import wait_for
 
 SLEEP = "sleep 600"
 #: Says that it is up, then outlives INT, TERM and HUP; in Python, as a shell's own children would not.

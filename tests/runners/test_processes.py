@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from runners import processes, wrapper
-from tests.runners.conftest import wait_for
+from tests.support import wait_for
 
 Start = Callable[[str], int]
 

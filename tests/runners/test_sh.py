@@ -9,7 +9,7 @@ import pytest
 
 from board.errors import CommandFailed
 from runners import processes, sh
-from tests.runners.conftest import wait_for
+from tests.support import wait_for
 
 
 def python(code: str, *words: str) -> list[str]:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from board.errors import CommandFailed, MuxError
 from runners import processes, sh, tmux
 from runners.tmux import Tmux
-from tests.runners.conftest import NASTY, Host, wait_for
+from tests.runners.conftest import NASTY, Host
+from tests.support import wait_for
 
 SLEEP = ["sleep", "600"]
 

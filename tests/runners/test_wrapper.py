@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners import processes, wrapper
-from tests.runners.conftest import Host, record, wait_for
+from tests.runners.conftest import Host, record
+from tests.support import wait_for
 
 SLEEP = ["sleep", "600"]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
