@@ -42,6 +42,8 @@ def main() -> int:
     print(describe(), flush=True)
     figures: list[Figure] = []
     failures = [_run(name, arguments.quick, figures) for name in arguments.names or ALL]
+    if arguments.quick:
+        print("quick: small sizes, for which the limits are not meant")
     print(f"\n{table(figures)}")
     return 1 if any(failures) else 0
 

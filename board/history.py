@@ -80,6 +80,13 @@ class History:
         """The newest version with that digest. Raises `MuxError`."""
         return next((entry for entry in self._newest_first() if entry.digest == text_digest), None)
 
+    def version(self, serial: int) -> Entry:
+        """The version with that number, as `mux history` lists it. Raises `MuxError` when it is not kept."""
+        for entry in self._newest_first():
+            if entry.serial == serial:
+                return entry
+        raise MuxError(f"no version {serial} is kept; those that are: mux history")
+
     def latest(self) -> Entry | None:
         """The newest version that was in force and can be read. Raises `MuxError`."""
         return next((entry for entry in self._in_force() if self.whole([entry])), None)

@@ -15,10 +15,11 @@ from board import edit
 from board.errors import BoardBusy, BoardChanged, BoardMissing, BoardUnreadable, MuxError
 from board.file import BoardFile
 from board.history import Author, Entry, History
-from board.merge import merge
+from board.merge import Merged, merge
 from board.model import Board
 from board.parse import decode
-from board.storage import digest
+from board.restore import restored
+from board.storage import digest, write_atomic
 
 #: From text to board, with the board before it, whose unchanged tasks are taken over. Raises BoardUnreadable.
 Read = Callable[[str, Board | None], Board]
@@ -27,6 +28,8 @@ Read = Callable[[str, Board | None], Board]
 VANISHED_AFTER = 1.0
 #: A file that somebody has open for writing is looked at again after this many seconds.
 BUSY_AGAIN = 0.05
+#: What a person answered about a held save is tried again after this many seconds, if the file was just changing.
+HELD_AGAIN = 1.0
 #: A write that failed (disk full, folder not writable) is tried again after this many seconds.
 FAILED_AGAIN = 5.0
 
@@ -50,34 +53,51 @@ class Held:
 class Keeper:
     """The board in force at `path`, with its history under `folder` (`.mux`).
 
-    `board` is what is in force. `trouble` says why the file on disk is not (None when it is). `wrote_at` is when mux
-    last wrote the file, `retry_at` when the file should be looked at again even if no event comes.
-    Raises `MuxError` when there is no board to begin with.
+    `board` is what is in force. `trouble` says why the file on disk is not (None when it is), and `settled` whether the
+    last look found a whole board there. `wrote_at` is when mux last wrote the file, `retry_at` when the file should be
+    looked at again even if no event comes. Raises `MuxError` when there is no board to begin with.
     """
 
     def __init__(self, path: Path, folder: Path, read: Read, now: float) -> None:
         self._file = BoardFile(path)
+        self._folder = folder
         self._history = History(folder / "history")
         self._read = read
         self.path = self._file.path
         self.trouble: str | None = None
+        self.settled = False
         self.held: Held | None = None
         self.wrote_at = 0.0
         self.retry_at: float | None = None
         self._refused = ""  # digest of content on disk that is not in force: unreadable, or held
         self._vanished_at: float | None = None
+        self._pending: Entry | None = None  # a save that is kept, and not merged yet
+        entries = self._history.entries()
+        self._highest = max((entry.rev or 0 for entry in entries), default=0)
         latest = self._history.latest()
         if latest is None:
             version = self._file.read_soon()
             self._accept(decode(version.text), "person", now)
         else:
             self._in_force(self._parse(decode(self._history.read(latest))))
+            self._pending = next((entry for entry in entries[-1:] if entry.by == "save"), None)
         self._on_disk = self._expected_on_disk()
 
     def look(self, now: float) -> list[Note]:
         """Read the file if it changed, and take the save that is in it. Says what a person should know."""
         self.retry_at = None
-        notes: list[Note] = []
+        return self._trying(self._look, now)
+
+    def _trying(self, step: Callable[[float], list[Note]], now: float) -> list[Note]:
+        """What cannot be kept (disk full) is not taken, and tried again."""
+        try:
+            return step(now)
+        except MuxError as error:
+            self.retry_at = now + FAILED_AGAIN
+            return self._not_in_force(str(error), self._refused if self.held else "")
+
+    def _look(self, now: float) -> list[Note]:
+        notes = self._take_pending(now)
         for displaced in self._file.displaced():
             notes += self._take_displaced(displaced.text, now)
             self._file.forget(displaced)
@@ -89,7 +109,7 @@ class Keeper:
         except BoardUnreadable as error:
             return notes + self._not_in_force(str(error), "")
         except BoardMissing as error:
-            return notes + self._vanished(str(error), "", now)
+            return notes + (self._vanished(str(error), "", now) if self.board.tasks else self._missing(str(error)))
         if version.digest == self._digest:
             self._all_well(version.digest)
         elif version.digest != self._refused:
@@ -105,32 +125,67 @@ class Keeper:
         if changed == self.board.text:  # a yaml block that cannot be read is left alone, and so is the revision
             return []
         on_disk = self._digest
-        self._accept(edit.apply(changed, (), self._next_rev), "mux", now)
+        self._accept_ours(changed, now)
         return self._put_on_disk(on_disk, now)
 
-    def take_held(self, now: float) -> list[Note]:
-        """A person said that the held save is meant: it becomes the board. A missing file becomes an empty board."""
-        if self.held is None:
+    def restore(self, serial: int, now: float) -> list[Note]:
+        """Go back to a version: what a person wrote in it becomes an edit of the board in force.
+
+        Statuses and mux's lines stay as they are, so nothing starts. Raises `MuxError` when the version is not kept.
+        """
+        if self._refused and self.held is None:
+            raise MuxError(f"{self.trouble}; mend the file, or move it away, before you go back to version {serial}")
+        old = decode(self._history.read(self._history.version(serial)))
+        merged = merge([self.board.text], restored(old, self.board.text), self.board.text)
+        on_disk = self._digest if self.held is None else self.held.digest or None
+        if merged.text != self.board.text:
+            self._accept_ours(merged.text, now)
+        said = [Note(decision.text, decision.task) for decision in merged.decisions]
+        return [*said, *self._put_on_disk(on_disk, now)]
+
+    def decide_held(self, take: bool, now: float) -> list[Note]:
+        """A person decided about the held save. Nothing is `held` any more once it is carried out.
+
+        Take: it becomes the board; a missing file becomes an empty board. Else the board in force is written back, and
+        what was held is in the history. While the file is not as it was when they were asked, nothing is done.
+        """
+        return self._trying(self._take_held if take else self._put_back, now)
+
+    def _take_held(self, now: float) -> list[Note]:
+        held = self._still_held(now)
+        if held is None:
             return []
+        found = held[0].digest
+        self._accept(edit.apply(decode(held[1]), (), self._next_rev), "person", now)
+        self._all_well(found)
+        return [Note("the held save was taken: it is the board now"), *self._put_on_disk(found or None, now)]
+
+    def _put_back(self, now: float) -> list[Note]:
+        held = self._still_held(now)
+        if held is None:
+            return []
+        if held[1].strip():
+            self._history.append(held[1], self._parse(decode(held[1])).rev, "save", now)
+        self._accept_ours(self.board.text, now)
+        notes = self._put_on_disk(held[0].digest or None, now)
+        return notes if self.held else [Note("the board was put back as it was"), *notes]
+
+    def _still_held(self, now: float) -> tuple[Held, bytes] | None:
+        """What is held and its content, if the file still has it; else when to look again is set."""
+        if self.held is None:
+            return None
         try:
             data = self._file.read().text
         except BoardMissing:
-            data = b""
+            if not self.held.digest and not self.path.exists():
+                return self.held, b""
         except BoardBusy:
-            self.retry_at = now + BUSY_AGAIN
-            return []
-        if self.held.digest and digest(data) != self.held.digest:
-            return []  # it was saved again: the next look decides
-        self._accept(decode(data), "person", now)
-        self._all_well(digest(data))
-        return [Note("the held save was taken: it is the board now")]
-
-    def put_back(self, now: float) -> list[Note]:
-        """A person said that the board in force should stand: it is written back."""
-        if self.held is None:
-            return []
-        notes = self._put_on_disk(self.held.digest or None, now)
-        return [*notes, Note("the board was put back as it was")]
+            pass
+        else:
+            if digest(data) == self.held.digest:
+                return self.held, data
+        self.retry_at = now + HELD_AGAIN
+        return None
 
     def prune(self, now: float) -> None:
         """Remove versions older than `retain`, never the newest."""
@@ -138,7 +193,8 @@ class Keeper:
 
     @property
     def _next_rev(self) -> int:
-        return (self.board.rev or 0) + 1
+        """Never one that was given out before, even when a person took a board without one."""
+        return max(self.board.rev or 0, self._highest) + 1
 
     def _take_file(self, data: bytes, found: str, now: float) -> list[Note]:
         """The file holds something else than the board in force: merge it, hold it, or write the board back."""
@@ -146,13 +202,14 @@ class Keeper:
             text = decode(data)
             theirs = self._parse(text)
         except BoardUnreadable as error:
-            return self._not_in_force(f"{error}; revision {self.board.rev or 0} stays in force", found)
+            self.held = None
+            return self._not_in_force(f"{error}; the board in force stays", found)
         if self.board.tasks and not theirs.tasks:
             return self._vanished(f"{self.path}: no task is left in it", found, now)
         older = self._history.find(found)
         if older is None:
             notes = self._merge(text, now)
-        elif found != self._on_disk:
+        elif found not in self._on_disk:
             notes = [_went_back(older)]
         else:
             notes = []  # a write of ours that failed; tried again now
@@ -165,35 +222,70 @@ class Keeper:
             text = decode(data)
             theirs = self._parse(text)
         except BoardUnreadable as error:
-            return [Note(f"a save that came while the board was written cannot be read and was left out: {error}")]
-        if self._history.find(digest(data)) is not None or (self.board.tasks and not theirs.tasks):
+            return self._left_out(data, str(error))
+        if self._history.find(digest(data)) is not None:
             return []
+        if self.board.tasks and not theirs.tasks:
+            return self._left_out(data, "no task is left in it") if text.strip() else []
         on_disk = self._digest
         notes = self._merge(text, now)
         return notes + self._put_on_disk(on_disk, now)
 
+    def _left_out(self, data: bytes, why: str) -> list[Note]:
+        path = self._folder / f"left-out-{digest(data)[:12]}.md"
+        write_atomic(path, data)
+        return [Note(f"a save that came while mux wrote the board is not in it, but kept in {path}: {why}")]
+
     def _merge(self, theirs: str, now: float) -> list[Note]:
-        rev = self._parse(theirs).rev
-        # Before mux's first write no version has a revision, so then its lack says nothing.
-        known = rev is not None or self.board.rev is None
-        bases = self._texts(self._history.with_rev(rev)) if known else []
-        merged = merge(bases, theirs, self.board.text, lambda: self._texts(self._history.entries()))
+        merged = self._merged(theirs, None)
         if merged.text == theirs:
             self._accept(theirs, "person", now)
         else:
+            # The save first: killed in between, the next start finds it and merges it before anything else.
+            saved = self._history.append(theirs.encode(), self._parse(theirs).rev, "save", now)
             if merged.text != self.board.text:
-                self._accept(edit.apply(merged.text, (), self._next_rev), "mux", now)
-            # After the version it went into: a crash in between merges the save once more, which changes nothing.
-            self._history.append(theirs.encode(), rev, "save", now)
+                self._pending = saved
+                self._accept_ours(merged.text, now)
+                self._pending = None
         return [Note(decision.text, decision.task) for decision in merged.decisions]
+
+    def _take_pending(self, now: float) -> list[Note]:
+        """A save that was kept just before mux was killed, or the disk was full, is merged now."""
+        saved, self._pending = self._pending, None
+        texts = self._texts([saved]) if saved else []
+        if saved is None or not texts or (self.board.tasks and not self._parse(texts[0]).tasks):
+            return []
+        merged = self._merged(texts[0], saved)
+        if merged.text == self.board.text:
+            return []
+        on_disk = self._digest
+        self._pending = saved
+        self._accept_ours(merged.text, now)
+        self._pending = None
+        return [Note(decision.text, decision.task) for decision in merged.decisions] + self._put_on_disk(on_disk, now)
+
+    def _merged(self, theirs: str, saved: Entry | None) -> Merged:
+        """`saved` is the save itself, where the history has it already."""
+        rev = self._parse(theirs).rev
+        # Before mux's first write no version has a revision, so then its lack says nothing.
+        known = rev is not None or self.board.rev is None
+        bases = self._texts([each for each in self._history.with_rev(rev) if each != saved]) if known else []
+        return merge(bases, theirs, self.board.text, self._versions)
+
+    def _versions(self) -> list[str]:
+        return self._texts([entry for entry in self._history.entries() if entry.by != "save"])
 
     def _texts(self, entries: Sequence[Entry]) -> list[str]:
         return [decode(data) for _, data in self._history.whole(entries)]
+
+    def _accept_ours(self, text: str, now: float) -> None:
+        self._accept(edit.apply(text, (), self._next_rev), "mux", now)
 
     def _accept(self, text: str, by: Author, now: float) -> None:
         """Into the history first, then in force."""
         board = self._parse(text)
         self._history.append(text.encode(), board.rev, by, now)
+        self._highest = max(self._highest, board.rev or 0)
         self._in_force(board)
 
     def _put_on_disk(self, expected: str | None, now: float) -> list[Note]:
@@ -216,6 +308,7 @@ class Keeper:
 
     def _vanished(self, text: str, found: str, now: float) -> list[Note]:
         """The file is gone, or a whole board is: an editor halfway through a save, or something to ask about."""
+        self.settled = False
         if self._vanished_at is None:
             self._vanished_at = now
         if now - self._vanished_at < VANISHED_AFTER:
@@ -224,24 +317,32 @@ class Keeper:
         self.held = Held(text, found)
         return self._not_in_force(f"{text}; held: nothing starts, ends or is lost because of it", found)
 
+    def _missing(self, text: str) -> list[Note]:
+        """The file is gone, and the board in force has no task that could be lost with it."""
+        return self._not_in_force(text, "")
+
     def _not_in_force(self, text: str, found: str) -> list[Note]:
         self._refused = found
+        self.settled = False
         if self.trouble == text:
             return []
         self.trouble = text
         return [Note(text)]
 
     def _all_well(self, found: str) -> None:
-        self._on_disk = found
+        self._on_disk = frozenset({found})
         self._refused = ""
+        self.settled = True
         self._vanished_at = None
         self.trouble = None
         self.held = None
 
-    def _expected_on_disk(self) -> str:
-        """After a crash between keeping a version and writing it, the one before it is on disk, and that is no save."""
+    def _expected_on_disk(self) -> frozenset[str]:
+        """After a crash between keeping a version and writing it, the one before it is on disk, or the save that was
+        merged into it; and that is no new save."""
         before = self._history.before_latest()
-        return before.digest if before else ""
+        entries = self._history.entries() if before else ()
+        return frozenset(entry.digest for entry in entries if before and entry.serial >= before.serial)
 
     def _in_force(self, board: Board) -> None:
         self.board = board
@@ -253,6 +354,6 @@ class Keeper:
 
 def _went_back(older: Entry) -> Note:
     return Note(
-        f"the save is revision {older.rev or 0} as it was: it holds no edit and changes nothing; "
-        f"to go back to it: mux history restore {older.serial}"
+        f"the save is version {older.serial} as it was, byte for byte: it holds no edit and changes nothing; "
+        f"to go back to that version: mux history restore {older.serial}"
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from board.merge_order import merge_order, moved
 from board.merge_task import Say, Side, assumed, mended, merge_prose, merge_task, side, with_owned
 from board.merge_text import newline
-from board.merge_version import Key, Version, distance, restyled, style, task_ids, version
+from board.merge_version import Key, Version, distance, restyled, style, task_ids, version, versions_of
 from board.model import PERSON_STATUSES, Status
 from board.sections import Kind, Section
 
@@ -55,7 +55,7 @@ class _Save:
     older: Older
     decisions: list[Decision] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
-    _history: list[Version] = field(default_factory=list)
+    _history: list[str] = field(default_factory=list)
 
     @property
     def plain(self) -> bool:
@@ -65,12 +65,11 @@ class _Save:
     def say(self, key: Key, text: str, conflict: bool = False) -> None:
         self.decisions.append(Decision(text if key.task else f"{_place(key)}: {text}", key.task, conflict))
 
-    def history(self) -> list[Version]:
-        """The older versions, oldest first; read when first needed."""
+    def history(self, key: Key, like: Side | None) -> list[Side]:
+        """The states of a section in the older versions, oldest first; those are read when first needed."""
         if not self._history:
-            versions = (version(text.removeprefix(_BOM)) for text in _texts(self.older))
-            self._history.extend(restyled(each, self.ours) for each in versions)
-        return self._history
+            self._history.extend(text.removeprefix(_BOM) for text in _texts(self.older))
+        return [side(part) for part in versions_of(key, self._history, like.section if like else None)]
 
 
 def merge(bases: Sequence[str], theirs: str, ours: str, older: Older = ()) -> Merged:
@@ -153,7 +152,7 @@ def _only_theirs(save: _Save, key: Key, base: Section | None, theirs: Side) -> s
         if side(base).human == human:
             return None
         save.say(key, "kept, though the board has deleted it: the save has changed it")
-    elif save.base is None and any(side(each).human == human for each in _seen(save, key)):
+    elif save.base is None and any(each.human == human for each in save.history(key, theirs)):
         return None
     if key.kind is Kind.PROSE:
         return theirs.section.text
@@ -165,9 +164,10 @@ def _only_theirs(save: _Save, key: Key, base: Section | None, theirs: Side) -> s
 
 def _last_known(save: _Save, key: Key) -> Side | None:
     """The section in the newest version that has it: mux's lines in it are the last that mux wrote."""
-    newest = next((found for each in reversed(save.history()) if (found := each.by_key.get(key))), None)
-    newest = newest or next((found for each in save.bases if (found := each.by_key.get(key))), None)
-    return side(newest) if newest else None
+    if states := save.history(key, None):
+        return states[-1]
+    first = next((found for each in save.bases if (found := each.by_key.get(key))), None)
+    return side(first) if first else None
 
 
 def _both(save: _Save, key: Key, base: Section | None, theirs: Side, ours: Side) -> str:
@@ -181,19 +181,15 @@ def _both(save: _Save, key: Key, base: Section | None, theirs: Side, ours: Side)
     _say_what_stays(save, key, old, theirs)
     status = _status(save, key, theirs, ours)
     if save.base is None:
-        old = assumed(theirs, ours, [side(each) for each in _seen(save, key)])
+        old = assumed(theirs, ours, save.history(key, ours))
     return merge_task(old, theirs, ours, status, say)
 
 
 def _prose(save: _Save, key: Key, base: Side | None, theirs: Side, ours: Side, say: Say) -> str:
     _say_what_stays(save, key, base, theirs)
     if save.base is None:
-        base = assumed(theirs, ours, [side(each) for each in _seen(save, key)])
+        base = assumed(theirs, ours, save.history(key, ours))
     return merge_prose(base, theirs, ours, say)
-
-
-def _seen(save: _Save, key: Key) -> list[Section]:
-    return [found for each in save.history() if (found := each.by_key.get(key))]
 
 
 def _put_back(save: _Save, key: Key, theirs: Side, ours: Side) -> Side:
@@ -237,7 +233,7 @@ def _status(save: _Save, key: Key, theirs: Side, ours: Side | None) -> str | Non
 def _known_statuses(save: _Save, key: Key) -> list[str]:
     """The task's status in each version of the revision. Where a save broke the block, its status was never acted on;
     the first version is mux's own, and counts also where mux could not read the block."""
-    found = [(index, side(part)) for index, each in enumerate(save.bases) if (part := each.seen(key))]
+    found = [(index, mended(side(part), "")) for index, each in enumerate(save.bases) if (part := each.seen(key))]
     words = [each.status or (each.written if index == 0 else None) for index, each in found]
     return [word for word in words if word is not None]
 
@@ -251,7 +247,7 @@ def _why_no_order(save: _Save, key: Key, word: str, known: list[str]) -> str | N
     if not save.bases:
         return (
             None
-            if word in {side(each).status for each in _seen(save, key)}
+            if word in {each.status for each in save.history(key, None)}
             else f"`{word}` is no order, as the save has no known revision; write it again"
         )
     if word in _MUX_WORDS:

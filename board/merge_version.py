@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import NamedTuple, TypeVar
@@ -14,7 +15,7 @@ from board.sections import Kind, Section, sections
 
 _Text = TypeVar("_Text", str, list[str])
 
-_BLANKS = re.compile(r"[ \t]+(?=[\r\n]|\Z)")
+_BLANKS = re.compile(r"[ \t]+(?=\n|\Z)")
 _BLANK_END = re.compile(r"[ \t](?:[\r\n]|\Z)")
 _BARE_CR = re.compile(r"\r(?!\n)")
 _TASK_LINE = re.compile(r"(?:(?<=\n)|(?<=\r))## ([a-z0-9-]+):")
@@ -56,7 +57,7 @@ def version(text: str, like: Version | None = None, ids: Collection[str] = ()) -
 
     Of several sections with one id, the one that is a section of `like` counts as the first.
     """
-    seen = sections(text)
+    seen = _sections(text)
     missing = frozenset(ids).difference(part.id for part in seen)
     cut = [_uncovered(part, missing) if missing else [part] for part in seen]
     parts = [part for group in cut for part in group]
@@ -66,9 +67,41 @@ def version(text: str, like: Version | None = None, ids: Collection[str] = ()) -
     return Version(text, dict(zip(keys, parts, strict=True)), hidden)
 
 
+@functools.lru_cache(maxsize=64)
+def _sections(text: str) -> tuple[Section, ...]:
+    """Kept for many more texts than `sections` keeps: every save of one revision looks at the ones before it."""
+    return sections(text)
+
+
 def task_ids(text: str) -> set[str]:
     """The ids of the tasks on a board."""
-    return {part.id for part in sections(text) if part.id}
+    return {part.id for part in _sections(text) if part.id}
+
+
+def versions_of(key: Key, texts: Iterable[str], like: Section | None) -> list[Section]:
+    """The section in each of many older texts, oldest first, each state once, written as `like` is.
+
+    Only the stretch that it stands in is split: a history is long, and little of it matters.
+    """
+    stretches = dict.fromkeys(stretch for text in texts if (stretch := _stretch(text, key)))
+    found = [part for stretch in stretches for part in sections(stretch) if _key(part) == key._replace(nth=0)]
+    if like is None or all(style(part.text) == style(like.text) for part in found):
+        return found
+    restyled_texts = (_restyled(part.text, like, newline(like.text)) for part in found)
+    return [sections(text)[0] for text in restyled_texts]
+
+
+def _stretch(text: str, key: Key) -> str:
+    """From the section's heading to the next task's; from the start for what stands there. Empty where it is not."""
+    start = 0
+    if key.rank > 1:
+        heading = f"## {key.name}:" if key.task else key.name
+        found = re.search(rf"(?:(?<=[\r\n])|\A){re.escape(heading)}", text)
+        if found is None:
+            return ""
+        start = found.start()
+    following = _TASK_LINE.search(text, start + 1)
+    return text[start : following.start() if following else len(text)]
 
 
 def distance(one: Version, other: Version) -> tuple[int, int]:
@@ -121,7 +154,11 @@ def style(text: str) -> tuple[bool, ...]:
 
 def canonical(text: str) -> str:
     """The text without what `style` is about."""
-    return _BLANKS.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
+        return _BLANKS.sub("", text)
+    return text
 
 
 def restyled(of: Version, like: Version) -> Version:
@@ -134,7 +171,7 @@ def restyled(of: Version, like: Version) -> Version:
 
 
 def _restyled(text: str, like: Section | None, ending: str) -> str:
-    if like and canonical(text) == canonical(like.text):
+    if like and (text == like.text or canonical(text) == canonical(like.text)):
         return like.text
     own = lines(text)
     model = lines(like.text) if like else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,7 @@ class _Local:
         for path in (self.folder / "inbox").glob("*"):
             path.unlink(missing_ok=True)
         attempts = self.records.attempts()
-        return HostState(attempts, self.tmux.windows(), self.records.abandoned())
+        return HostState(attempts, self.tmux.windows(), self.records.abandoned(), self.records.unreadable())
 
     def start(self, order: StartOrder) -> Attempt:
         number = self._claim(order)
@@ -105,7 +104,9 @@ class _Local:
         if task is not None and not mine:
             raise MuxError(f"{task}: it has no window; read what it printed with: mux logs {task}")
         if self.tmux.windows() == ():
-            raise MuxError("no worker has a window: nothing ran since the tmux server started; start one with: mux start")
+            raise MuxError(
+                "no worker has a window: nothing ran since the tmux server started; start one with: mux start"
+            )
         return self.tmux.attach_argv(max(mine, key=lambda window: window.attempt).id if mine else None)
 
     def logs(self, attempt: Attempt) -> list[Path]:
@@ -132,10 +133,13 @@ class _Local:
 
     def _give_up(self, task: str, number: int, outcome: Outcome) -> None:
         """Spend the epoch, so that a window that appears late starts nothing, and write down why."""
-        with suppress(LockHeld):  # it lives after all: the next look adopts it
+        try:
             claims.grant(self.folder, task, number + 1, outcome.at)
-            if self.records.session(task, number) is None:  # else it started after all, and may even have ended
-                self.records.conclude(task, number, outcome)
+        except LockHeld:
+            if claims.held_by(self.folder, task) in (number, None):
+                return  # it lives after all: the next look adopts it
+        if self.records.session(task, number) is None:  # else it started after all, and may even have ended
+            self.records.conclude(task, number, outcome)
 
     def _intent(self, order: StartOrder, number: int) -> dict[str, Any]:
         settings = order.settings

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from board.edit import Change
 from board.errors import MuxError
 from board.keeper import Keeper, Note
 from board.model import Status
@@ -22,6 +23,7 @@ from board.storage import write_json
 from board.watch import Settler
 from runners import gate, names, report
 from runners.agents import load
+from runners.answers import Answers
 from runners.host import Host, StartOrder
 from runners.journal import Event, Journal
 from runners.model import Attempt, Stop
@@ -75,8 +77,7 @@ class ControlPlane:
         self._tell_person = tell
         self._show_person = show
         self._clock = clock
-        self._requests = Requests(folder)
-        self._asked = True  # a request of an earlier run may still be open
+        self._answers = Answers(keeper, Requests(folder), self._say, self._say_notes)
         self._settler = Settler()
         self._busy: set[str] = set()
         self._retry_at: dict[str, float] = {}
@@ -122,7 +123,7 @@ class ControlPlane:
         if last or self._settler.due is None or self._settler.due <= now:
             self._settler = self._settler.cleared()
             self._say_notes(self._keeper.look(now))
-        self._decide_held(now)
+        self._answers.carry_out(now)
         observed = self._observe(now)
         planned = plan(self._keeper.board, observed)
         for action in planned.actions:
@@ -150,14 +151,19 @@ class ControlPlane:
 
     def _observe(self, now: float) -> Observed:
         host = self._host.observe()
+        for task, why in host.unreadable.items():
+            self._say_once(task, "trouble", why)
+        # Changed in place: effects in the pool write to these, too.
         current = {(task, attempt.number) for task, attempt in host.attempts.items() if attempt.outcome is None}
-        self._refused = {key: why for key, why in self._refused.items() if key in current}
-        self._retry_at = {task: at for task, at in self._retry_at.items() if at > now}
+        for key in self._refused.keys() - current:
+            del self._refused[key]
+        for task in [task for task, at in list(self._retry_at.items()) if at <= now]:
+            del self._retry_at[task]
         return Observed(
             now=now,
             host=host,
-            busy=frozenset(self._busy | self._retry_at.keys()),
-            refused={task: why for (task, _), why in self._refused.items()},
+            busy=frozenset(self._busy | self._retry_at.keys() | host.unreadable.keys()),
+            refused={task: why for (task, _), why in list(self._refused.items())},
             wrote_at=self._keeper.wrote_at,
             writable=self._keeper.trouble is None,
         )
@@ -166,6 +172,7 @@ class ControlPlane:
         attempt = observed.host.attempts.get(action.task) if not isinstance(action, WriteBoard) else None
         match action:
             case WriteBoard(changes):
+                self._say_ignored(changes)
                 self._say_notes(self._keeper.write(changes, observed.now))
             case CloseWindow(window):
                 self._host.close_window(window)
@@ -186,27 +193,13 @@ class ControlPlane:
                 assert attempt is not None
                 self._in_pool(task, self._restart, attempt)
 
-    def _decide_held(self, now: float) -> None:
-        """Ask about a save that could wipe the board, and do what a person answered."""
-        held = self._keeper.held
-        if held is None and not self._asked:
-            return
-        mine = None
-        if held is not None:
-            mine = self._requests.ask("held", held.text, held.digest or "missing", ("take", "keep"), now)
-            if not self._asked:
-                self._say("request", f"{held.text}; decide with: mux answer {mine.id} take|keep")
-        for request in self._requests.open():
-            if request.action == "held" and (mine is None or request.id != mine.id):
-                self._requests.close(request, "it ended by itself: the file changed again", now)
-        self._asked = held is not None
-        answer = self._requests.answer_to(mine) if mine is not None else None
-        if mine is None or answer is None:
-            return
-        notes = self._keeper.take_held(now) if answer.choice == "take" else self._keeper.put_back(now)
-        if notes:
-            self._requests.close(mine, f"{answer.choice}, by {answer.by}", now)
-            self._say_notes(notes)
+    def _say_ignored(self, changes: Sequence[Change]) -> None:
+        """A `draft` written on a task whose worker runs is put back, and nothing else happens."""
+        for change in changes:
+            task = self._keeper.board.by_id[change.task]
+            if change.status is not None and task.status is Status.DRAFT and task.sound:
+                text = f"'draft' is ignored while its worker runs; to end that: mux stop {change.task}"
+                self._say("ignored", text, change.task)
 
     def _in_pool(self, task: str, effect: Callable[..., None], *arguments: Any) -> None:
         self._busy.add(task)

@@ -116,3 +116,5 @@ class HostState:
     windows: tuple[Window, ...] | None = None
     #: By task: the number of the newest attempt that was abandoned.
     abandoned: Mapping[str, int] = field(default_factory=lambda: NOTHING)
+    #: By task: why its records cannot be read. Nothing is decided about such a task.
+    unreadable: Mapping[str, str] = field(default_factory=lambda: NOTHING)

@@ -100,6 +100,7 @@ class Observed:
     refused: Mapping[str, str] = field(default_factory=dict)  # restart orders turned down, by task
     wrote_at: float = 0.0  # when mux last wrote the board
     writable: bool = True  # False while the file on disk is not the board in force
+    held: bool = False  # True while a person is asked about a save that could wipe the board
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,8 @@ def _held_back(task: Task, board: Board, observed: Observed, where: Mapping[str,
         return "its section has a problem"
     if not board.sound:
         return "the board's front matter has a problem"
+    if observed.held:
+        return "the file is held until you decide: mux requests"
     if observed.host.windows is None:
         return "tmux could not be asked; looking again"
     if any(window.task == task.id and not window.dead for window in observed.host.windows):

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from board.errors import MuxError
 from board.model import TASK_ID, Status
 from board.storage import one_line_errors, private_folder, read_json, write_atomic, write_json
 from runners import claims, processes
@@ -32,6 +33,7 @@ class Records:
         self._newest: dict[str, Attempt] | None = None
         self._intents: dict[tuple[str, int], dict[str, Any]] = {}
         self._abandoned: dict[str, int] = {}
+        self._unreadable: dict[str, str] = {}
         self._memory = threading.RLock()  # the loop looks while starts and stops write in its pool
 
     def run_folder(self, task: str, number: int) -> Path:
@@ -41,12 +43,19 @@ class Records:
         """The newest attempt of each task that was not abandoned before it started."""
         with self._memory:
             if self._newest is None:
-                tasks = (entry.name for entry in _folders(self._runs) if TASK_ID.match(entry.name))
-                found = {task: self._find_newest(task) for task in tasks}
+                self._newest = {}
+                for entry in _folders(self._runs):
+                    if TASK_ID.match(entry.name):
+                        self._look(entry.name, None)
             else:
-                found = {task: self._again(attempt) for task, attempt in self._newest.items()}
-            self._newest = {task: attempt for task, attempt in found.items() if attempt is not None}
+                for task in [*self._newest, *self._unreadable]:
+                    self._look(task, self._newest.get(task))
             return dict(self._newest)
+
+    def unreadable(self) -> dict[str, str]:
+        """Tasks one of whose records is damaged, each with the file and what to do: nothing is known of them."""
+        with self._memory:
+            return dict(self._unreadable)
 
     def abandoned(self) -> dict[str, int]:
         """The newest attempt of each task that was abandoned: it spent its number and never started."""
@@ -108,19 +117,22 @@ class Records:
         start = read_json(self.run_folder(task, number) / "start.json")
         return (start["session"], start["wrapper_start"]) if start else None
 
-    def forget(self, task: str) -> None:
-        """Drop what is remembered of a task whose run folders were removed."""
-        with self._memory:
-            if self._newest is not None:
-                self._newest.pop(task, None)
+    def _look(self, task: str, attempt: Attempt | None) -> None:
+        assert self._newest is not None
+        try:
+            found = self._find_newest(task) if attempt is None else self._again(attempt)
+        except MuxError as error:
+            self._unreadable[task] = str(error)
+            return
+        self._unreadable.pop(task, None)
+        if found is None:
+            self._newest.pop(task, None)
+        else:
+            self._newest[task] = found
 
     def _remember(self, task: str) -> None:
         if self._newest is not None:
-            found = self._find_newest(task)
-            if found is None:
-                self._newest.pop(task, None)
-            else:
-                self._newest[task] = found
+            self._look(task, None)
 
     def _again(self, attempt: Attempt) -> Attempt | None:
         now = attempt if attempt.outcome is not None else self.read(attempt.task, attempt.number)

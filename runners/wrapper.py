@@ -68,6 +68,8 @@ def main(run: str) -> int:
         attempt = read_attempt(run)
         wait_until(lambda: os.path.exists(os.path.join(run, "output.log")))
         claim = take_claim(folder_of(run), attempt)
+        if os.path.exists(os.path.join(run, "start.json")):
+            raise CannotStart("this attempt was started before")
     except (OSError, ValueError, CannotStart) as error:
         say(f"nothing was started: {error}")
         return 1

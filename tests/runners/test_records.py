@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from board.errors import MuxError
 from board.model import Status
 from runners import claims, processes
 from runners.model import Attempt, Exit, Home, Liveness, Outcome, Stop
@@ -226,11 +225,20 @@ def test_foreign_names_among_the_run_folders_are_passed_over(records: Records, t
     assert records.numbers("fix") == [1]
 
 
-def test_a_damaged_record_is_one_line(records: Records) -> None:
+@pytest.mark.parametrize("first_look", [True, False])
+def test_a_damaged_record_makes_one_task_unreadable_until_it_is_mended(records: Records, first_look: bool) -> None:
     records.plan("fix", 1, INTENT)
-    (records.run_folder("fix", 1) / "exit.json").write_text("{")
-    with pytest.raises(MuxError, match=r"exit\.json: not a JSON object"):
+    records.plan("well", 1, INTENT)
+    damaged = records.run_folder("fix", 1) / "exit.json"
+    if not first_look:
         records.attempts()
+    damaged.write_text("{")
+    assert "well" in records.attempts()
+    assert list(records.unreadable()) == ["fix"]
+    assert "exit.json: not a JSON object" in records.unreadable()["fix"]
+    damaged.unlink()
+    assert set(records.attempts()) == {"fix", "well"}
+    assert records.unreadable() == {}
 
 
 def test_looks_and_writes_at_once(records: Records) -> None:
