@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from board.merge_order import merge_order, moved
 from board.merge_task import Say, Side, assumed, mended, merge_prose, merge_task, side, with_owned
 from board.merge_text import newline
-from board.merge_version import Key, Version, distance, restyled, style, task_ids, version, versions_of
+from board.merge_version import Key, Past, Version, distance, restyled, style, task_ids, version
 from board.model import PERSON_STATUSES, Status
 from board.sections import Kind, Section
 
@@ -55,7 +55,7 @@ class _Save:
     older: Older
     decisions: list[Decision] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
-    _history: list[str] = field(default_factory=list)
+    _past: list[Past] = field(default_factory=list)
 
     @property
     def plain(self) -> bool:
@@ -67,9 +67,9 @@ class _Save:
 
     def history(self, key: Key, like: Side | None) -> list[Side]:
         """The states of a section in the older versions, oldest first; those are read when first needed."""
-        if not self._history:
-            self._history.extend(text.removeprefix(_BOM) for text in _texts(self.older))
-        return [side(part) for part in versions_of(key, self._history, like.section if like else None)]
+        if not self._past:
+            self._past.append(Past(text.removeprefix(_BOM) for text in _texts(self.older)))
+        return [side(part) for part in self._past[0].states(key._replace(nth=0), like.section if like else None)]
 
 
 def merge(bases: Sequence[str], theirs: str, ours: str, older: Older = ()) -> Merged:

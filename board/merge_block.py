@@ -140,9 +140,9 @@ def merge_lines(
     indent = theirs.indent if theirs.indent != base.indent else ours.indent
     base, theirs, ours = (_indented(side, indent) for side in (base, theirs, ours))
     own: dict[str, str] = {}
-    for name in theirs.chunks | ours.chunks:
+    for name in {**theirs.chunks, **ours.chunks}:
         old, new, mine = (side.chunks.get(name, _NONE).own for side in (base, theirs, ours))
-        taken = mine if name == "mux" or new == old else new
+        taken = mine if new == old else new
         if name != "mux" and old != mine != new != old:
             clash(name, new, mine)
         if name == "status" and status is not None:

@@ -151,7 +151,7 @@ def _assumed_lines(theirs: Side, ours: Side, seen: Sequence[Side]) -> Lines:
     new, mine = (each.lines or _by_key(each.pieces.yaml) or EMPTY for each in (theirs, ours))
     before = [lines for each in seen if (lines := each.lines or _by_key(each.pieces.yaml))]
     chunks = {}
-    for name in new.chunks | mine.chunks:
+    for name in {**new.chunks, **mine.chunks}:
         was = {lines.chunks[name].own for lines in before if name in lines.chunks}
         chunks[name] = Chunk("", _assumed_key(_own(new, name), _own(mine, name), was))
     kept = {name: chunk for name, chunk in chunks.items() if chunk.own or name == "mux"}

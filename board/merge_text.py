@@ -110,7 +110,7 @@ def _versions(unit: str) -> list[str]:
 def _merged(base: list[str] | None, theirs: list[str], ours: list[str], ending: str) -> Iterator[str]:
     for old, new, mine in _stretches(base, theirs, ours):
         if new is None or mine is None:
-            yield "".join(mine if new is None else new)
+            yield "".join(new or mine or ())
         else:
             yield _conflict(_readings(mine), _readings(new), _readings(old), ending)
 
@@ -124,14 +124,35 @@ def _stretches(base: list[str] | None, theirs: list[str], ours: list[str]) -> It
         for tag, first, last, start, end in SequenceMatcher(None, ours, theirs, False).get_opcodes():
             yield (), None if tag == "equal" else theirs[start:end], ours[first:last]
         return
-    from merge3 import Merge3
+    before = (0, 0, 0)
+    for (start, mine, new), size in _in_common(base, ours, theirs):
+        yield _stretch(base[before[0] : start], theirs[before[2] : new], ours[before[1] : mine])
+        yield (), None, ours[mine : mine + size]
+        before = (start + size, mine + size, new + size)
 
-    for kind, *sides in Merge3(base, ours, theirs).merge_groups():
-        if kind == "conflict":
-            old, mine, new = sides
-            yield old, new, mine
+
+def _in_common(base: list[str], ours: list[str], theirs: list[str]) -> Iterator[tuple[tuple[int, int, int], int]]:
+    """Where a run of lines stands in base, ours and theirs, and how long it is; the ends of all three come last."""
+    mine = SequenceMatcher(None, base, ours, False).get_matching_blocks()
+    new = SequenceMatcher(None, base, theirs, False).get_matching_blocks()
+    first = second = 0
+    while first < len(mine) and second < len(new):
+        one, other = mine[first], new[second]
+        start, end = max(one.a, other.a), min(one.a + one.size, other.a + other.size)
+        if start < end:
+            yield (start, one.b + start - one.a, other.b + start - other.a), end - start
+        if one.a + one.size < other.a + other.size:
+            first += 1
         else:
-            yield (), None, sides[0]
+            second += 1
+    yield (len(base), len(ours), len(theirs)), 0
+
+
+def _stretch(base: list[str], theirs: list[str], ours: list[str]) -> _Stretch:
+    """One stretch between runs that all three share, in which a side that is as the base gives way to the other."""
+    if ours in (base, theirs):
+        return (), theirs, None
+    return (base, None, ours) if theirs == base else (base, theirs, ours)
 
 
 def _readings(units: Sequence[str]) -> list[str]:

@@ -78,30 +78,35 @@ def task_ids(text: str) -> set[str]:
     return {part.id for part in _sections(text) if part.id}
 
 
-def versions_of(key: Key, texts: Iterable[str], like: Section | None) -> list[Section]:
-    """The section in each of many older texts, oldest first, each state once, written as `like` is.
+class Past:
+    """Every state that each section had in many older texts, oldest first.
 
-    Only the stretch that it stands in is split: a history is long, and little of it matters.
+    A history is long and little of it matters: it is cut at the tasks' headings, and only distinct stretches are split.
     """
-    stretches = dict.fromkeys(stretch for text in texts if (stretch := _stretch(text, key)))
-    found = [part for stretch in stretches for part in sections(stretch) if _key(part) == key._replace(nth=0)]
-    if like is None or all(style(part.text) == style(like.text) for part in found):
-        return found
-    restyled_texts = (_restyled(part.text, like, newline(like.text)) for part in found)
-    return [sections(text)[0] for text in restyled_texts]
 
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._stretches: dict[str, dict[str, None]] = {}  # by the id of the task that it begins with; "": none
+        for text in texts:
+            starts = [(found.start(), found[1]) for found in _TASK_LINE.finditer(text)]
+            ends = [start for start, _ in starts] + [len(text)]
+            for (start, name), end in zip([(0, ""), *starts], ends, strict=True):
+                states = self._stretches.setdefault(name, {})
+                stretch = text[start:end]
+                states.pop(stretch, None)  # it was so again: that is the newest state now
+                states[stretch] = None
 
-def _stretch(text: str, key: Key) -> str:
-    """From the section's heading to the next task's; from the start for what stands there. Empty where it is not."""
-    start = 0
-    if key.rank > 1:
-        heading = f"## {key.name}:" if key.task else key.name
-        found = re.search(rf"(?:(?<=[\r\n])|\A){re.escape(heading)}", text)
-        if found is None:
-            return ""
-        start = found.start()
-    following = _TASK_LINE.search(text, start + 1)
-    return text[start : following.start() if following else len(text)]
+    def states(self, key: Key, like: Section | None) -> list[Section]:
+        """The states of one section, written as `like` is."""
+        found = [part for stretch in self._around(key) for part in sections(stretch) if _key(part) == key]
+        if like is None or all(style(part.text) == style(like.text) for part in found):
+            return found
+        ending = newline(like.text)
+        return [sections(_restyled(part.text, like, ending))[0] for part in found]
+
+    def _around(self, key: Key) -> list[str]:
+        if key.task or key.rank < 2:
+            return list(self._stretches.get(key.task or "", ()))
+        return [stretch for states in self._stretches.values() for stretch in states if key.name in stretch]
 
 
 def distance(one: Version, other: Version) -> tuple[int, int]:

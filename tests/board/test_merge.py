@@ -346,3 +346,51 @@ def test_a_person_may_put_an_unknown_word_and_is_told_by_check() -> None:
     merged = merge([TWO], TWO.replace("status: draft", "status: redy", 1), TWO)
     assert merged.orders == ()
     assert parse(merged.text, ["shell"]).by_id["a"].written_status == "redy"
+
+
+def test_one_person_who_types_on_is_not_in_conflict_and_two_people_lose_nothing() -> None:
+    loaded = board(task("a", prompt="First."), task("b"))
+    typing, more = loaded.replace("First.", "First.\nFix the lo"), loaded.replace("First.", "First.\nFix the login")
+    ours = mux_wrote(typing, 2, b=(Status.DONE, 1))
+    assert merge([loaded, typing], more, ours) == Merged(ours.replace("the lo", "the login"), (), ())
+    other = loaded.replace("First.", "First.\nSend the letters out")
+    merged = merge([loaded, other], more, other)
+    assert merged.decisions[0].conflict
+    assert "Send the letters out" in merged.text
+    assert "Fix the login" in merged.text
+
+
+def test_a_prompt_after_a_closing_fence_without_a_line_break() -> None:
+    loaded = "---\nmux:\n  rev: 1\n---\n## a: Title\n```yaml\nstatus: draft\n```"
+    ours = mux_wrote(loaded, 2, a=(Status.DONE, 1)) + "\nMore."
+    merged = merge([loaded], loaded.replace("Title", "Better"), ours)
+    assert merged.text == ours.replace("Title", "Better")
+
+
+def test_an_order_in_a_save_that_broke_the_lines_of_mux_is_given_once() -> None:
+    loaded = mux_wrote(TWO, 2, a=(Status.FAILED, 1))
+    theirs = loaded.replace("status: failed", "status: ready").replace("attempt: 1", "attempt: [")
+    first = merge([loaded], theirs, loaded)
+    assert (first.text, first.orders) == (loaded.replace("status: failed", "status: ready"), ("a",))
+    failed = mux_wrote(first.text, 3, a=(Status.FAILED, 2))
+    again = merge([loaded, theirs], theirs.replace("# Board", "# Bord"), failed)
+    assert (status_of(again, "a"), mux_of(again, "a"), again.orders) == ("failed", {"attempt": "2"}, ())
+
+
+@pytest.mark.parametrize("key", ["front", "a"])
+def test_comments_of_both_sides_stay(key: str) -> None:
+    line = "repo: .\n" if key == "front" else "status: draft\n"
+    merged = merge([TWO], TWO.replace(line, f"# theirs\n{line}", 1), TWO.replace(line, f"# ours\n{line}", 1) + "\n")
+    assert "# theirs\n# ours\n" in merged.text
+
+
+def test_without_a_base_a_heading_of_the_history_is_no_edit() -> None:
+    def titled(title: str, rev: int | None) -> str:
+        return board(task("a", title=title), rev=rev)
+
+    assert merge([], titled("One", None), titled("Two", 2), [titled("One", 1), titled("Two", 2)]).text == titled(
+        "Two", 2
+    )
+    merged = merge([], titled("Three", None), titled("Two", 2), [titled("One", 1), titled("Two", 2)])
+    assert (merged.text, "Two" in merged.decisions[0].text) == (titled("Three", 2), True)
+    assert merge([], titled("Three", None), titled("Two", 2), [titled("Two", 2)]) == Merged(titled("Three", 2), (), ())
