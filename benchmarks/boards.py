@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from benchmarks.desk import front
+from board import file
 from board.keeper import Keeper
 from board.storage import private_folder
 from runners.boards import read_board
@@ -39,9 +40,13 @@ def large_board(tasks: int, mark: str = "all") -> str:
 
 @contextmanager
 def keeper_of(tasks: int) -> Iterator[Keeper]:
-    """A keeper of a new board of so many tasks, with fsync left out: it measures the disk, not mux."""
-    with tempfile.TemporaryDirectory(prefix="mux-bench-") as name:
+    """A keeper of a new board of so many tasks, with fsync left out: it measures the disk, not mux.
+
+    What a write displaced is kept beside the board for a while in case its writer is not done. Here changes follow each
+    other at once, in life by seconds: without that while, so that it does not pile up.
+    """
+    with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "board.md"
         path.write_text(large_board(tasks))
-        with patch.object(os, "fsync", lambda descriptor: None):
+        with patch.object(os, "fsync", lambda descriptor: None), patch.object(file, "GRACE", 0.0):
             yield Keeper(path, private_folder(Path(name) / ".mux"), read_board, 0.0)

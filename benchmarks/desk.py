@@ -98,9 +98,6 @@ class Desk:
     def journal(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / "journal.jsonl").read_text().splitlines()]
 
-    def git(self, *words: str) -> None:
-        subprocess.run(["git", *words], cwd=self.repository, env=self.environment, check=True, capture_output=True)
-
     def close(self) -> None:
         if self.plane is not None:
             self.plane.send_signal(signal.SIGTERM)
@@ -114,16 +111,19 @@ class Desk:
 
 @contextmanager
 def open_desk(files: int, **keys: object) -> Iterator[Desk]:
-    """A repository of so many files and an empty board with these keys. All that was started ends with the block."""
-    with tempfile.TemporaryDirectory(prefix="mux-bench-") as name:
-        scratch = Path(name).resolve()
-        desk = Desk(scratch, _environment(scratch))
-        make_repository(desk.repository, files, desk.environment)
-        desk.save(front(**keys))
-        try:
-            yield desk
-        finally:
-            desk.close()
+    """A repository of so many files and an empty board with these keys. All that was started ends with the block.
+
+    Its files stay until the end of the run: ext4 gives the numbers of deleted files to new ones only minutes later, and
+    skips them one by one until then. Files made after many were deleted take several times as long to make.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="desk-")).resolve()
+    desk = Desk(scratch, _environment(scratch))
+    make_repository(desk.repository, files, desk.environment)
+    desk.save(front(**keys))
+    try:
+        yield desk
+    finally:
+        desk.close()
 
 
 def front(**keys: object) -> str:

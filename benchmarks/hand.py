@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
@@ -27,13 +26,9 @@ def tmux_by_hand(desk: Desk) -> Iterator[None]:
 
 
 def start_by_hand(desk: Desk, task: str, script: str) -> None:
-    home = home_by_hand(desk, task)
+    home = desk.scratch / "hand" / task
     _typed(desk, "git", "worktree", "add", "-b", f"hand/{task}", str(home), "main")
     _typed(desk, *_TMUX, "new-window", "-d", "-t", "hand:", "-c", str(home), "sh", "-c", script)
-
-
-def home_by_hand(desk: Desk, task: str) -> Path:
-    return desk.scratch / "hand" / task
 
 
 def _typed(desk: Desk, *words: str) -> str:

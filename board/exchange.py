@@ -166,7 +166,10 @@ def _contents(path: Path, descriptor: int) -> Version:
     if not stat.S_ISREG(before.st_mode):
         raise BoardMissing(f"{path}: a folder or device stands where the board should be; move it away")
     if before.st_size > SIZE_LIMIT:
-        raise BoardUnreadable(f"{path}: {before.st_size >> 20} MB is too large for a board (at most 20 MB); shorten it")
+        megabytes = before.st_size >> 20
+        raise BoardUnreadable(
+            f"{path.name}: {megabytes} MB is too large for a board (at most 20 MB): move text out of it"
+        )
     text = _read_all(descriptor, before.st_size)
     if len(text) != before.st_size or stamp_of(os.fstat(descriptor)) != stamp_of(before):
         raise busy(path)

@@ -142,6 +142,10 @@ class BoardFile:
             self._first_seen[self.path] = (stamp, version.digest, float("-inf"))
             return Written(version, self._collect())
 
+    def has_swaps(self) -> bool:
+        """Whether a write has left something to look at with `displaced`. Raises `MuxError`."""
+        return bool(self._swaps())
+
     def displaced(self) -> tuple[Displaced, ...]:
         """Saves that writes have displaced and whose writers are done; also removes what holds nothing new.
 

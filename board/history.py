@@ -87,6 +87,10 @@ class History:
                 return entry
         raise MuxError(f"no version {serial} is kept; those that are: mux history")
 
+    def newest(self) -> Entry | None:
+        """The entry kept last, by its name alone: cheap. Raises `MuxError`."""
+        return next(self._newest_first(), None)
+
     def latest(self) -> Entry | None:
         """The newest version that was in force and can be read. Raises `MuxError`."""
         return next((entry for entry in self._in_force() if self.whole([entry])), None)

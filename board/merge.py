@@ -223,8 +223,13 @@ def _status(save: _Save, key: Key, theirs: Side, ours: Side | None) -> str | Non
         return theirs.written
     if word == mine:
         return theirs.written
+    if word == Status.DRAFT and mine == Status.READY and known and known[-1] == Status.READY:
+        save.say(key, "its order was taken back: it is draft again")
+        return theirs.written  # an undo, or a stale buffer: not to start is safe either way, and it is said
     if word is not None and (why := _why_no_order(save, key, word, known)):
         save.say(key, f"{why}: the status stays `{mine}`" if ours else f"{why}: the status is `{mine}`")
+    if ours is None and word is None:
+        return theirs.written  # its block cannot be read: the person's word stays for when that is mended
     if ours and ours.written is not None:
         return ours.written
     return str(mine or Status.DRAFT) if theirs.written is not None else None

@@ -12,6 +12,7 @@ from board.errors import BoardUnreadable
 from board.fences import has_script
 from board.frontmatter import Block, Entry, Map, Scalar, read_block
 from board.keys import Place
+from board.merge_text import CONFLICT_LINE
 from board.model import NOTHING, Board, BoardSettings, Problem, Status, Task, TaskSettings
 from board.order import order_problems
 from board.sections import Kind, Section, first_lines, opens_front_matter, sections
@@ -26,6 +27,11 @@ from board.settings import (
 
 __all__ = ["Kind", "Section", "decode", "parse", "sections"]
 
+#: Keys at the top after a mistyped `---`, or mux's own revision with none before it: taken for prose, they would all be
+#: lost at once, and nothing would say so.
+_LOST_OPENING = re.compile(
+    "\ufeff?(?:(?:--|----+|\u2014+)[ \t]*\r?\n\\w+:|(?:\\w[^\n]*\n|[ \t]+\\w[^\n]*\n)*?mux:[ \t]*\r?\n[ \t]+rev:)"
+)
 LIMIT = 20 * 1024 * 1024  # bytes
 
 
@@ -90,6 +96,8 @@ def _front_block(parts: tuple[Section, ...], text: str, name: str) -> Block:
             raise BoardUnreadable(
                 f"{name}:1: the front matter that begins here is never closed: end it with a line `---`"
             )
+        if _LOST_OPENING.match(text):
+            raise BoardUnreadable(f"{name}:1: keys without front matter around them: make the first line `---`")
         return Block()
     block = read_block(parts[0].yaml_text)
     if block.problem:
@@ -130,7 +138,7 @@ def _task(placed: _Placed, defaults: TaskSettings, known: frozenset[str], reusab
     prompt = _prompt(part)
     block = read_block(part.yaml_text)
     if block.problem:
-        problems = (_problem(placed, Found(*block.problem), part.id), *_open_fence(placed))
+        problems = (_problem(placed, Found(*block.problem), part.id), *_conflict(placed), *_open_fence(placed))
         return Task(part.id, part.title, Status.DRAFT, prompt, line, defaults, problems=problems)
     read, found = read_keys(block.entries, Place.TASK)
     settings = task_settings(read, defaults)
@@ -139,7 +147,7 @@ def _task(placed: _Placed, defaults: TaskSettings, known: frozenset[str], reusab
     if entry and wrong:
         found.append(Found(entry.value.start, wrong))
     found += _task_found(block, status, settings, prompt, known)
-    problems = (*(_problem(placed, each, part.id) for each in found), *_open_fence(placed))
+    problems = (*(_problem(placed, each, part.id) for each in found), *_conflict(placed), *_open_fence(placed))
     mux = MappingProxyType(mux_values(block.entry("mux")))
     return Task(part.id, part.title, status, prompt, line, settings, mux, problems, written)
 
@@ -167,6 +175,17 @@ def _prompt(part: Section) -> str:
     return re.sub(r"\A(?:[ \t]*\n)+", "", text).rstrip() if text[:1].isspace() else text.rstrip()
 
 
+def _conflict(placed: _Placed) -> tuple[Problem, ...]:
+    """Where two saves changed the same lines. In prose it stops nothing."""
+    part = placed.part
+    mark = CONFLICT_LINE.search(part.text)
+    if mark is None:
+        return ()
+    text = "two saves changed the same lines: keep what you want of them and delete the `mux conflict` lines"
+    line = placed.line + part.line_at(mark.start())
+    return (Problem(line, text, part.id or None, "error" if part.id else "warning"),)
+
+
 def _open_fence(placed: _Placed) -> tuple[Problem, ...]:
     part = placed.part
     if part.unclosed is None:
@@ -187,7 +206,7 @@ def _prose_problems(placed: Sequence[tuple[Section, int]]) -> list[Problem]:
         before, last = part, before
         if part.kind is not Kind.PROSE:
             continue
-        problems += _open_fence(_Placed(part, line))
+        problems += [*_conflict(_Placed(part, line)), *_open_fence(_Placed(part, line))]
         if part.yaml:
             problems.append(Problem(line, _heading_advice(part.heading), part.heading))
         elif part.level == 2 and last and last.kind is Kind.TASK:

@@ -136,7 +136,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, value: Mapping[str, Any], durable: bool = True) -> None:
-    """Writes `value` as one JSON object, private and atomically; paths that are not UTF-8 survive. Raises `MuxError`."""
+    """Writes `value` as one JSON object, private and atomically; any path survives as text. Raises `MuxError`."""
     write_atomic(path, json.dumps(dict(value), indent=1).encode() + b"\n", durable=durable)
 
 

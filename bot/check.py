@@ -13,6 +13,7 @@ from board.model import Board, Problem
 from board.storage import one_line_errors
 from bot import boards, terminal
 from bot.place import Place, find, short
+from bot.status import NO_TASK
 from bot.table import clean, paint
 
 
@@ -31,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         f"{short(place.path)}: {counted}" + (f", {warnings} warning{'s' if warnings != 1 else ''}" if warnings else "")
     )
+    if not tasks and not problems:
+        print(NO_TASK)
     return 1 if errors else 0
 
 

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from board.clock import format_duration
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     host = local_host(place.path, place.folder, os.environ)
     scene = _Scene(place, boards.load(place), host, time.time())
     removals: list[Removal] = []
-    for found in (*_work(scene), *_runs(scene), *_history(scene)):
+    for found in (*_work(scene), *_snapshots(scene), *_runs(scene), *_history(scene)):
         if isinstance(found, Stays):
             print(f"stays: {found.what}: {found.why}")
         else:
@@ -183,6 +184,23 @@ def _delete_branch(scene: _Scene, task: str) -> None:
         if attempt is not None and is_live(attempt):
             raise MuxError("its worker is not through")
         scene.host.deliver(scene.delivery(task, attempt), Step.DELETE_BRANCH)
+
+
+def _snapshots(scene: _Scene) -> Iterator[Removal | Stays]:
+    """Old ones, never the newest of a task. Git frees their space with its next gc: how much, it does not say."""
+    path, settings = scene.place.path, scene.board.settings
+    repository, prefix = names.repository_of(path, settings), names.branch_of(path, settings, "")
+    try:
+        kept = scene.host.snapshots(repository, prefix)
+    except MuxError as error:
+        yield Stays("snapshots", str(error))
+        return
+    for task, found in sorted(kept.items()):
+        old = [each for each in found[1:] if each.at < scene.now - settings.retain]
+        if old:
+            count = f"{len(old)} snapshot{'s' if len(old) != 1 else ''}"
+            what = f"{count} of {task} older than {format_duration(settings.retain)}"
+            yield Removal(what, 0, partial(scene.host.drop_snapshots, repository, f"{prefix}{task}", old))
 
 
 def _runs(scene: _Scene) -> Iterator[Removal]:

@@ -96,13 +96,22 @@ def _finish(parser: Parser) -> None:
     parser.add_argument("--how", choices=("push", "pr", "merge"), help="instead of the board's key `finish`")
 
 
+def _restore(parser: Parser) -> None:
+    _task(parser)
+    number = "its number, as `mux snapshots` shows it (default: the newest)"
+    parser.add_argument("snapshot", metavar="SNAPSHOT", nargs="?", type=_count, help=number)
+
+
 def _clean(parser: Parser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed, with sizes")
 
 
 def _history(parser: Parser) -> None:
-    parser.add_argument("action", nargs="?", choices=("show",), help="print one version")
-    parser.add_argument("serial", metavar="SERIAL", nargs="?", type=_count, help="which version")
+    what = "print a version, compare one with another or with the board, go back to one"
+    parser.add_argument("action", nargs="?", choices=("show", "diff", "restore"), help=what)
+    number = "a version's number, the first column of `mux history`"
+    parser.add_argument("version", metavar="VERSION", nargs="?", type=_count, help=number)
+    parser.add_argument("other", metavar="VERSION", nargs="?", type=_count, help="for diff: compare with this one")
     parser.add_argument("-n", "--lines", metavar="N", type=_count, default=20, help="how many (default 20)")
 
 
@@ -138,11 +147,13 @@ COMMANDS = (
     Command("answer", "decide what mux asks", "requests:answer", _answer, "mux answer 3f2c1ab09d4e keep"),
     Command("diff", "what a task changed", "diff", _diff, "mux diff fix-login --stat"),
     Command("finish", "deliver a task's branch, then remove its worktree", "finish", _finish, "mux finish fix-login"),
+    Command("snapshots", "what is kept of a task's uncommitted work", "snapshots", _task, "mux snapshots fix-login"),
+    Command("restore", "bring a snapshot's files back", "snapshots:restore", _restore, "mux restore fix-login 3"),
     Command("down", "stop mux; workers go on", "down", _nothing, "mux down"),
     Command("check", "problems on the board, with their lines", "check", _check, "mux check board.md"),
     Command("init", "write a starter board here", "init", _nothing, "mux init"),
     Command("journal", "what happened, and why", "history:journal", _journal, "mux journal fix-login"),
-    Command("history", "the board's versions", "history", _history, "mux history show 12"),
+    Command("history", "the board's versions", "history", _history, "mux history restore 12"),
     Command("archive", "move done tasks to board.archive.md", "archive", _nothing, "mux archive"),
     Command("clean", "remove what is no longer needed", "clean", _clean, "mux clean --dry-run"),
     Command("doctor", "is everything here as mux needs it?", "doctor", _nothing, "mux doctor"),

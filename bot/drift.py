@@ -48,7 +48,7 @@ def _of_done(host: Host, place: Place, board: Board, task: Task, attempt: Attemp
         return
     home = quote(str(delivery.home.path))
     rules = attempt.done_when or task.settings.done_when or load(board.settings.agents)[task.settings.agent].done_when
-    for rule, text in gate.broken_rules(rules, facts):
+    for rule, text in gate.broken_rules(rules, facts, delivery.home.branch):
         fix = f"git -C {home} status" if rule == "clean" else f"git -C {home} log --oneline"
         yield Finding(Level.PROBLEM, f"{task.id} says done, but: {text}", fix)
 

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 from board.clock import format_time
 from board.errors import MuxError, UsageError
+from board.file import BoardFile
 from board.history import Entry, History
 from board.model import Board, Task
 from bot import terminal
-from bot.place import Place, find, unknown_task
+from bot.place import Place, find, short, unknown_task
 from bot.table import Cell, Column, clean, render
 from runners.journal import Event, Journal
 
 COLUMNS = (
-    Column("SERIAL", least=6),
+    Column("VERSION", least=7),
     Column("REV", least=3, drop=2),
     Column("WHEN", least=20),
     Column("BY", least=6, drop=1),
@@ -27,8 +28,8 @@ COLUMNS = (
 def run(arguments: argparse.Namespace) -> int:
     place = find(arguments.board)
     history = History(place.folder / "history")
-    if arguments.action == "show":
-        return _show(history, arguments.serial)
+    if arguments.action is not None:
+        return _ACTIONS[arguments.action](place, history, arguments)
     entries = history.entries()
     if not entries:
         raise MuxError(f"{place.path}: no version was kept yet; they are, once `mux up` runs")
@@ -75,15 +76,51 @@ def _task_changes(old: Task, new: Task) -> Iterator[str]:
         yield "mux's notes"
 
 
-def _show(history: History, serial: int | None) -> int:
-    if serial is None:
-        raise UsageError("which version? As in: mux history show 12 (their numbers: mux history)")
-    entry = next((entry for entry in history.entries() if entry.serial == serial), None)
-    if entry is None:
-        raise MuxError(f"no version {serial} is kept; those that are: mux history")
+def _show(place: Place, history: History, arguments: argparse.Namespace) -> int:
     sys.stdout.flush()
-    sys.stdout.buffer.write(history.read(entry))
+    sys.stdout.buffer.write(history.read(_chosen(history, arguments)))
     return 0
+
+
+def _diff(place: Place, history: History, arguments: argparse.Namespace) -> int:
+    """What led from a version to another one, or to the file as it is. Exit 1 when they differ, as `diff` does."""
+    from difflib import unified_diff
+
+    first = _chosen(history, arguments)
+    old, name = _lines(history.read(first)), f"version {first.serial}"
+    if arguments.other is None:
+        new, other = _lines(BoardFile(place.path).read_soon().text), short(place.path)
+    else:
+        second = history.version(arguments.other)
+        new, other = _lines(history.read(second)), f"version {second.serial}"
+    found = list(unified_diff(old, new, name, other, lineterm=""))
+    print("\n".join(map(clean, found)) if found else f"{other} is {name}, line by line")
+    return 1 if found else 0
+
+
+def _restore(place: Place, history: History, arguments: argparse.Namespace) -> int:
+    """Done by the control plane, or here while there is none: either way merged, kept in the history and journalled."""
+    from bot import restore
+
+    entry = _chosen(history, arguments)
+    print(restore.to_version(place, entry.serial))
+    return 0
+
+
+_ACTIONS = {"show": _show, "diff": _diff, "restore": _restore}
+
+
+def _chosen(history: History, arguments: argparse.Namespace) -> Entry:
+    if arguments.version is None:
+        raise UsageError(f"which version? As in: mux history {arguments.action} 12 (the first column of: mux history)")
+    if arguments.other is not None and arguments.action != "diff":
+        raise UsageError(f"mux history {arguments.action} takes one version")
+    return history.version(arguments.version)
+
+
+def _lines(text: bytes) -> list[str]:
+    """Line breaks that differ show, too."""
+    return text.decode(errors="replace").replace("\r", "\\r").split("\n")
 
 
 def _described(

@@ -42,15 +42,18 @@ git log --oneline -5
 def run(arguments: argparse.Namespace) -> int:
     named = Path(arguments.board) if arguments.board else Path(NAME)
     place = place_of(named / NAME if named.is_dir() else named)
-    if not create_exclusive(place.path, STARTER.encode(), mode=0o644):
-        raise MuxError(f"{short(place.path)} is there already, and was not touched; next: mux check, then mux up")
+    made = create_exclusive(place.path, STARTER.encode(), mode=0o644)
     repository = _repository(place.path.parent)
     ignored = repository is not None and ignore(place.path)
-    trust.trust(place.path)
     name = short(place.path)
-    print(f"wrote {name}" + (f"; {short(place.path.parent / '.gitignore')} keeps it out of git" if ignored else ""))
+    kept_out = f"; {short(place.path.parent / '.gitignore')} keeps it out of git now" if ignored else ""
+    if not made:
+        raise MuxError(f"{name} is there already, and was not touched{kept_out}; next: mux check, then mux up")
+    trust.trust(place.path)
+    print(f"wrote {name}{kept_out}")
     if repository is None:
-        print(f"{place.path.parent} is in no git repository: `git init` and commit there, or set `repo:` in {name}")
+        print(f"{place.path.parent} is in no git repository: `git init`, commit, and `mux init` once more to keep")
+        print(f"{name} out of git; or set `repo:` in {name}")
     print(f"next: in {name}, write `status: ready` at the task hello, and save")
     print("then: mux up")
     return 0

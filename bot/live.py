@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -13,10 +14,11 @@ from typing import IO, Any, Self
 from board.clock import format_time
 from bot import terminal
 from bot.history import event_line
-from bot.status import whole
+from bot.status import NO_TASK, problem_line, whole
 from bot.table import cut, unpainted
 from runners.journal import Event
 
+_NUMBER = re.compile(r"\d+")
 _EVENTS = 6  # the newest, below the table
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of its own, without a cursor
 _HOME, _TO_END_OF_LINE, _TO_END_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -30,6 +32,7 @@ class Screen:
         self._since = since
         self._live = terminal.is_terminal(stream)
         self._events: deque[Event] = deque(maxlen=_EVENTS)
+        self._told: set[tuple[str | None, str]] = set()  # problems, by task and text
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -50,6 +53,7 @@ class Screen:
 
     def show(self, state: Mapping[str, Any]) -> None:
         if not self._live:
+            self._tell_new(state)
             return
         size = os.get_terminal_size(self._stream.fileno())
         colour = terminal.colourful(stream=self._stream)
@@ -58,6 +62,16 @@ class Screen:
         with self._lock:
             self._stream.write(f"{_HOME}{drawn}{_TO_END_OF_SCREEN}")
             self._stream.flush()
+
+    def _tell_new(self, state: Mapping[str, Any]) -> None:
+        """At first what runs, and each problem once: their lines move with each write of the board."""
+        lines = [] if self._told else [f"mux runs {state['path']} (process {os.getpid()}): {_size(state)}"]
+        found = {(each["task"], _NUMBER.sub("", each["text"])): each for each in state["problems"]}
+        lines += [problem_line(state, each) for key, each in found.items() if key not in self._told]
+        self._told = {("", ""), *found}
+        with self._lock:
+            for line in lines:
+                print(line, file=self._stream, flush=True)
 
     def _lines(self, state: Mapping[str, Any], width: int) -> list[str]:
         now = time.time()
@@ -68,3 +82,6 @@ class Screen:
         return [*table, "", *events, "", "Ctrl-C ends mux; workers go on"]
 
 
+def _size(state: Mapping[str, Any]) -> str:
+    count = len(state["tasks"])
+    return f"{count} task{'s' if count != 1 else ''}; Ctrl-C ends mux, workers go on" if count else NO_TASK

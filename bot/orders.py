@@ -1,34 +1,38 @@
 """Orders: `add`, `start`, `stop`, `restart`. Each is a person's edit of the board, made by a command.
 
-Nothing is told to the control plane: it sees the save like any other. So orders work without one, too, and take effect
-when it comes up; and `mux.rev` stays, as in every save by a person.
+Nothing is told to the control plane: it sees the new version like any other. So orders work without one, too, and take
+effect when it comes up.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from board import edit
+from board import by_command, edit
 from board.clock import format_duration
-from board.errors import BoardBusy, BoardChanged, MuxError
-from board.file import BoardFile
+from board.errors import MuxError
+from board.keeper import Keeper, Note
 from board.model import Board, Status, Task
-from board.parse import decode
 from board.storage import read_json
 from bot import boards
-from bot.place import Place, find, short, unknown_task
+from bot.place import Place, find, ready, short, unknown_task
 from runners import daemon, gate
+from runners.boards import read_board
+from runners.journal import Event, Journal
 from runners.model import Attempt, Liveness
 from runners.records import Records
 from runners.standing import Standing, is_live, standing
 
-#: How often an order is made anew because an editor saved in the same instant.
-TRIES = 20
+#: Who waits for the board's lock asks for it every 10 ms: a program that gives one order after the other must not take
+#: it again before they can.
+FAIR = 0.012
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +50,30 @@ class Aim:
 
 
 def edit_board(place: Place, change: Callable[[str], str]) -> None:
-    """Rewrite the board under its lock: `change` gets its text and returns the new one, or raises to change nothing.
+    """Edit the board as its keeper does: `change` gets its text and returns the new one, or raises to change nothing.
 
-    It may be called again, with a newer text, when somebody saves in between. Raises MuxError.
+    The edit is in the history before it is in the file, so no editor can save over it. `change` may be called again,
+    with a newer text. Raises MuxError.
     """
-    file = BoardFile(place.path)
-    with file.lock():
-        for _ in range(TRIES):
-            version = file.read_soon()
-            text = decode(version.text, place.path.name)
-            changed = change(text)
-            if changed == text:
-                return
-            try:
-                file.write(changed.encode(), version.digest)
-            except (BoardChanged, BoardBusy):
-                continue
-            return
-    raise MuxError(f"{place.path}: somebody keeps saving it; nothing was changed, try again")
+    time.sleep(FAIR)
+    journalled(place, "board", by_command.edit(keeper_of(place), change))
+
+
+def keeper_of(place: Place) -> Keeper:
+    """Raises MuxError when there is no board to begin with."""
+    ready(place)
+    return _keeper(place.path, place.folder)
+
+
+@functools.cache
+def _keeper(path: Path, folder: Path) -> Keeper:
+    return Keeper(path, folder, read_board, time.time())
+
+
+def journalled(place: Place, event: str, notes: Sequence[Note]) -> None:
+    """What a command did or found belongs in the journal, as if the control plane had."""
+    for note in notes:
+        Journal(place.folder).add(Event(time.time(), event, note.text, note.task))
 
 
 def start(arguments: argparse.Namespace) -> int:
@@ -152,6 +162,8 @@ def _stopped(aim: Aim) -> tuple[Status | None, str]:
         return None if already else Status.STOPPED, "its worker is being ended; its work is kept"
     if aim.now_at.status is Status.READY:
         return Status.STOPPED, "stopped before it started"
+    if is_live(aim.attempt):
+        raise MuxError(f"{aim.task.id}: its worker has ended already; how it ended is written down in a moment")
     raise MuxError(f"{aim.task.id} is not running: it is {aim.now_at.status}")
 
 

@@ -57,12 +57,19 @@ def unknown_task(task: str, known: Iterable[str], where: str = "on the board") -
     return MuxError(f"no task '{task}' {where}{hint}")
 
 
-def own(place: Place) -> None:
-    """Remember whose folder `.mux` is. Raises MuxError where it is another board's: their records would mix."""
-    from board.storage import write_json
+def ready(place: Place) -> None:
+    """Make `.mux`, private and ignored by git, and remember whose it is.
 
+    Raises MuxError where it is another board's: their records would mix.
+    """
+    from board.storage import private_folder, read_json, write_atomic, write_json
+
+    private_folder(place.folder)
     _check_owner(place)
-    write_json(place.folder / OWNER, {"name": place.path.name})
+    owner = {"name": place.path.name}
+    if read_json(place.folder / OWNER) != owner:
+        write_atomic(place.folder / ".gitignore", b"*\n")
+        write_json(place.folder / OWNER, owner)
 
 
 def _check_owner(place: Place) -> None:

@@ -31,9 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def answer(arguments: argparse.Namespace) -> int:
     place = find(arguments.board)
-    _refuse_workers(os.environ)
-    request = Requests(place.folder).answer(arguments.id, arguments.choice, f"terminal:{_user()}", time.time())
-    _wake(place)
+    refuse_workers(os.environ)
+    request = Requests(place.folder).answer(arguments.id, arguments.choice, f"terminal:{user()}", time.time())
+    wake(place)
     print(f"{request.id}: {arguments.choice}{_effect(place)}")
     return 0
 
@@ -46,13 +46,13 @@ def lines(request: Request, answer: Answer | None, now: float) -> list[str]:
     return [head, f"  decide with: mux answer {request.id} {'|'.join(request.choices)}"]
 
 
-def _refuse_workers(environment: Mapping[str, str]) -> None:
+def refuse_workers(environment: Mapping[str, str]) -> None:
     """Stops accidents, not a hostile agent with the same user id."""
     if task := environment.get("MUX_TASK"):
         raise MuxError(f"this is the worker of {task}: only a person decides; answer in another terminal")
 
 
-def _user() -> str:
+def user() -> str:
     import getpass
 
     try:
@@ -61,7 +61,7 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _wake(place: Place) -> None:
+def wake(place: Place) -> None:
     inbox = private_folder(place.folder / "inbox")
     write_atomic(inbox / f"answer-{secrets.token_hex(4)}", b"", durable=False)
 

@@ -26,6 +26,7 @@ STALE = 90.0
 DONE_SHOWN = 5
 PROBLEMS_SHOWN = 10
 JOURNAL_SHOWN = 5
+NO_TASK = 'no task yet: write one in the file, or: mux add "What is to be done"'
 
 COLUMNS = (
     Column("TASK", least=12),
@@ -102,7 +103,7 @@ def whole(state: Mapping[str, Any], now: float, width: int | None = None, all_ta
     if folded:
         tail.append(Cell(f"and {len(done)} done (list them: mux status --all; put them away: mux archive)"))
     if not entries:
-        tail.append(Cell('no task yet: write one in the file, or: mux add "What is to be done"'))
+        tail.append(Cell(NO_TASK))
     return [*lines, *([""] if tail else []), *_painted(tail, width)]
 
 
@@ -209,22 +210,26 @@ def _plane(state: Mapping[str, Any], now: float) -> Cell:
 
 
 def _counts(state: Mapping[str, Any]) -> Cell:
-    statuses = [entry["status"] for entry in _entries(state)]
+    entries = _entries(state)
+    statuses = [entry["status"] for entry in entries]
     working = sum(status in ("running", "claimed") for status in statuses)
-    needing = sum(status in _NEEDS_YOU for status in statuses)
+    needing = sum(entry["status"] in _NEEDS_YOU or _broken(entry, state) is not None for entry in entries)
     text = f"{working} of {state['max_workers']} slots work, {statuses.count('ready')} ready"
     return Cell(f"{text}, {needing} need{'s' if needing == 1 else ''} you", "33") if needing else Cell(text)
 
 
 def _problems(state: Mapping[str, Any]) -> Iterator[Cell]:
-    name = short(Path(state["path"]))
     problems = state["problems"]
     for each in problems[:PROBLEMS_SHOWN]:
-        warning = each["severity"] == "warning"
-        text = f"{name}:{each['line']}: {'warning: ' if warning else ''}{each['text']}"
-        yield Cell(text, "33" if warning else "31")
+        yield Cell(problem_line(state, each), "33" if each["severity"] == "warning" else "31")
     if len(problems) > PROBLEMS_SHOWN:
         yield Cell(f"and {len(problems) - PROBLEMS_SHOWN} more: mux check")
+
+
+def problem_line(state: Mapping[str, Any], problem: Mapping[str, Any]) -> str:
+    """`board.md:12: unknown key …`"""
+    warning = "warning: " if problem["severity"] == "warning" else ""
+    return clean(f"{short(Path(state['path']))}:{problem['line']}: {warning}{problem['text']}")
 
 
 def _exit(ended: Mapping[str, Any] | None) -> str:

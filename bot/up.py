@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 
 from board.errors import BoardMissing, MuxError
 from board.keeper import Keeper
-from board.storage import private_folder, write_atomic
+from board.storage import private_folder, read_json
 from board.watch import Watcher
 from bot.live import Screen
-from bot.place import Place, find, own
+from bot.place import Place, find, ready
+from bot.status import problem_line
 from runners import daemon, git, tmux, trust
 from runners.boards import read_board
 from runners.local import local_host
@@ -29,19 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise BoardMissing(f"{place.path}: there is no such file; make one with: mux init")
     tmux.version()
     git.version()
-    _prepare(place)
+    ready(place)
+    private_folder(place.folder / "inbox")
     if (found := daemon.running(place.folder)) is not None:
         raise MuxError(f"{place.path}: process {found.pid} already runs this board; end it with: mux down")
     _check_trust(place, arguments.trust)
     return _detach(place) if arguments.detach else _run(place)
-
-
-def _prepare(place: Place) -> None:
-    folder = private_folder(place.folder)
-    own(place)
-    if not (folder / ".gitignore").exists():
-        write_atomic(folder / ".gitignore", b"*\n")
-    private_folder(folder / "inbox")
 
 
 def _check_trust(place: Place, trusted: bool) -> None:
@@ -94,6 +89,8 @@ def _detach(place: Place) -> int:
             and state.stat().st_mtime >= started - 1
         ):
             print(f"mux runs {place.path} (process {process.pid}); look with: mux status; end with: mux down")
+            shown = read_json(state) or {"problems": []}
+            print("".join(f"{problem_line(shown, each)}\n" for each in shown["problems"]), end="")
             return 0
         time.sleep(0.02)
     said = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
@@ -104,7 +101,7 @@ def _run(place: Place) -> int:
     os.environ["LC_ALL"] = os.environ.get("LC_ALL") or "C.UTF-8"
     now = time.time()
     with daemon.only_one(place.folder, now):
-        keeper = Keeper(place.path, place.folder, read_board, now)
+        keeper = Keeper(place.path, place.folder, partial(read_board, name=place.path.name), now)
         host = local_host(place.path, place.folder, os.environ)
         screen = Screen(sys.stdout, now)
         plane = ControlPlane(keeper, host, place.folder, screen.tell, screen.show)

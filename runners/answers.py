@@ -1,10 +1,9 @@
-"""What people decide about the board's file: a save that is held, a version to go back to."""
+"""What people decide about a save that is held."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from board.errors import MuxError
 from board.keeper import Keeper, Note
 from runners.requests import Requests
 
@@ -28,10 +27,6 @@ class Answers:
 
     def carry_out(self, now: float) -> None:
         """For every pass. Raises `MuxError` when a request cannot be kept."""
-        self._decide_held(now)
-        self._restore(now)
-
-    def _decide_held(self, now: float) -> None:
         held = self._keeper.held
         if held is None and not (self._asked and self._keeper.settled):
             return  # while nobody can say what is in the file, an open question stays open
@@ -50,17 +45,3 @@ class Answers:
         self._say_notes(self._keeper.decide_held(answer.choice == "take", now))
         if self._keeper.held is None:
             self._requests.close(mine, f"{answer.choice}, by {answer.by}", now)
-
-    def _restore(self, now: float) -> None:
-        for request in self._requests.open():
-            answer = self._requests.answer_to(request) if request.action == "restore" else None
-            if answer is None:
-                continue
-            try:
-                notes = self._keeper.restore(int(request.about), now)
-                outcome = f"went back to version {request.about}, by {answer.by}"
-            except MuxError as error:
-                notes, outcome = [], f"did not go back: {error}"
-            self._say("restore", outcome)
-            self._say_notes(notes)
-            self._requests.close(request, outcome, now)

@@ -55,7 +55,7 @@ def branch_facts(delivery: Delivery) -> BranchFacts:
         there=there or _occupied(delivery.home.path),
         tree=git.tree_facts(_started(root, delivery)) if there else None,
         dirty=_dirty(delivery.home.path) if there else (),
-        under_way=_under_way(delivery.home.path) if there else None,
+        under_way=under_way(delivery.home.path) if there else None,
     )
 
 
@@ -206,7 +206,8 @@ def _dirty(path: Path) -> tuple[str, ...]:
     return tuple(record[3:] for record in git.git(path, "status", *flags).out.split("\0") if record)
 
 
-def _under_way(path: Path) -> str | None:
+def under_way(path: Path) -> str | None:
+    """`a rebase`, … that somebody has to go on with in the home at `path`. Raises MuxError when that is no worktree."""
     private = homes.private_folder_of(path)
     return next((what for name, what in _UNDER_WAY.items() if (private / name).exists()), None)
 

@@ -28,11 +28,18 @@ def conclude(attempt: Attempt, facts: TreeFacts | None, now: float) -> Outcome:
     return _judge(attempt, facts, now)
 
 
-def broken_rules(done_when: tuple[str, ...], facts: TreeFacts | None) -> list[tuple[str, str]]:
-    """The rules of the done gate that do not hold, each with what is missing."""
+def unreadable(attempt: Attempt, error: str, now: float) -> Outcome:
+    """The outcome of an ended attempt whose home git cannot read: a person has to look."""
+    return Outcome(Status.BLOCKED, "home", f"{describe_exit(attempt)}, but its home cannot be read: {error}", now)
+
+
+def broken_rules(done_when: tuple[str, ...], facts: TreeFacts | None, branch: str) -> list[tuple[str, str]]:
+    """The rules of the done gate that do not hold, each with what is missing. `branch` is where the work belongs."""
     if facts is None:
         return [("home", "its worktree is gone")]
     broken = []
+    if facts.branch != branch:
+        broken.append(("branch", f"its home is on {facts.branch or 'no branch'}, not on {branch}"))
     if "committed" in done_when and facts.commits == 0:
         broken.append(("committed", "no commit on its branch"))
     if "clean" in done_when and not facts.clean:
@@ -65,7 +72,7 @@ def describe_dirt(facts: TreeFacts) -> str:
 
 
 def _judge(attempt: Attempt, facts: TreeFacts | None, now: float) -> Outcome:
-    broken = broken_rules(attempt.done_when, facts)
+    broken = broken_rules(attempt.done_when, facts, attempt.home.branch)
     if broken:
         missing = "; ".join(text for _, text in broken)
         return Outcome(Status.BLOCKED, "gate", f"claimed done, but {missing}", now)

@@ -38,10 +38,15 @@ def version() -> str:
 
 
 def git(
-    folder: Path, *words: str, check: bool = True, timeout: float = 60.0, identity: dict[str, str] | None = None
+    folder: Path,
+    *words: str,
+    check: bool = True,
+    timeout: float = 60.0,
+    extra: dict[str, str] | None = None,
+    input: str | None = None,
 ) -> sh.Completed:
-    """Git in the working tree whose top is `folder`; `identity` adds to its environment."""
-    return _run(folder, "--git-dir=.git", *words, check=check, timeout=timeout, extra=identity)
+    """Git in the working tree whose top is `folder`; `extra` adds to its environment, `input` is what it reads."""
+    return _run(folder, "--git-dir=.git", *words, check=check, timeout=timeout, extra=extra, input=input)
 
 
 def open_repository(path: Path) -> Repository:
@@ -115,7 +120,7 @@ def _all_in(folder: Path, base: str, commit: str) -> bool:
 def _squashed(folder: Path, commit: str, fork: str) -> str:
     """A loose commit with all the changes since the fork in one; nothing refers to it, git clears it away in time."""
     who = {f"GIT_{role}_{part}": "mux@localhost" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-    return _line(git(folder, "commit-tree", f"{commit}^{{tree}}", "-p", fork, "-m", "squashed", identity=who))
+    return _line(git(folder, "commit-tree", f"{commit}^{{tree}}", "-p", fork, "-m", "squashed", extra=who))
 
 
 def diffstat(folder: Path, start: str, end: str | None = None) -> str:
@@ -228,11 +233,16 @@ def _count(folder: Path, *revisions: str) -> int:
 
 
 def _run(
-    folder: Path, *words: str, check: bool = True, timeout: float = 60.0, extra: dict[str, str] | None = None
+    folder: Path,
+    *words: str,
+    check: bool = True,
+    timeout: float = 60.0,
+    extra: dict[str, str] | None = None,
+    input: str | None = None,
 ) -> sh.Completed:
     environment = git_environment(os.environ) | (extra or {})
     argv = ["git", "--no-optional-locks", *words]
-    return sh.run(argv, cwd=folder, env=environment, timeout=timeout, check=check)
+    return sh.run(argv, cwd=folder, env=environment, timeout=timeout, check=check, input=input)
 
 
 def _answer(done: sh.Completed) -> bool:

@@ -87,6 +87,12 @@ def private_folder_of(path: Path) -> Path:
     return found
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a home that mux made, all of it, is there."""
+    marker = _read(path)
+    return marker is not None and marker.ready
+
+
 def setup_marker(home: Home) -> Path:
     """The file that says setup succeeded in this home; the wrapper makes it."""
     return private_folder_of(home.path) / "mux-setup"

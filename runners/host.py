@@ -6,7 +6,7 @@ No tmux or git call is made past it. Truth stays on the host: its tmux, its work
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from board.model import TaskSettings
 from runners.agents import Profile
 from runners.delivery import BranchFacts, Changes, Delivery, Remains, Step
-from runners.model import Attempt, Home, HostState, Outcome, Stop, TreeFacts, Window
+from runners.model import Attempt, Home, HostState, Outcome, Restored, Snapshot, Stop, Taken, TreeFacts, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,18 @@ class Host:
     #: What git says of a home; None when the home is gone. Raises when git could not be asked.
     tree: Callable[[Home], TreeFacts | None]
     conclude: Callable[[Attempt, Outcome], None]
-    #: Remember that the section of an ended attempt was taken off the board.
+    #: Keep the files of a home, touching none: the attempt they are of, why, and when. None: it is clean, or gone.
+    snapshot: Callable[[Home, int, str, float], Taken | None]
+    #: Of a repository and the prefix of the branches: the snapshots of each task, newest first.
+    snapshots: Callable[[Path, str], Mapping[str, tuple[Snapshot, ...]]]
+    #: How many lines a snapshot adds and takes: `+12 -3`.
+    snapshot_lines: Callable[[Path, Snapshot], str]
+    #: Make a home's files those of a snapshot, and the home if it is gone; what was uncommitted is kept first. Also:
+    #: what a home made anew gets copied, and when. Raises, with no file changed, when one would be lost.
+    restore: Callable[[Delivery, Snapshot, tuple[str, ...], float], Restored]
+    #: Of a repository and a task's branch: forget these snapshots.
+    drop_snapshots: Callable[[Path, str, Sequence[Snapshot]], None]
+    #: Remember that the section of an attempt was taken off the board.
     retire: Callable[[str, int], None]
     close_window: Callable[[str], None]
     #: The arguments that put a terminal into the task's window (all windows for None).

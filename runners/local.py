@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from board.errors import LockHeld, MuxError
 from board.model import Status
 from board.storage import private_folder, write_atomic
-from runners import agents, claims, deliver, git, homes, processes, wrapper
+from runners import agents, claims, deliver, git, homes, processes, restore, snapshots, wrapper
 from runners.host import Host, StartOrder
 from runners.model import Attempt, Home, HostState, Liveness, Outcome, Stop, TreeFacts
 from runners.records import Records
@@ -31,6 +32,11 @@ def local_host(board: Path, folder: Path, environment: Mapping[str, str]) -> Hos
         stop=local.stop,
         tree=tree,
         conclude=lambda attempt, outcome: local.records.conclude(attempt.task, attempt.number, outcome),
+        snapshot=snapshots.take,
+        snapshots=snapshots.kept,
+        snapshot_lines=snapshots.lines,
+        restore=restore.restore,
+        drop_snapshots=snapshots.drop,
         retire=local.records.retire,
         close_window=local.tmux.close,
         attach=local.attach,
@@ -38,7 +44,7 @@ def local_host(board: Path, folder: Path, environment: Mapping[str, str]) -> Hos
         logs=local.logs,
         close=local.close,
         windows=local.tmux.windows,
-        hold=lambda task: deliver.hold(folder, task),
+        hold=local.hold,
         branch_facts=deliver.branch_facts,
         deliver=deliver.carry_out,
         diff=deliver.diff,
@@ -78,7 +84,24 @@ class _Local:
         attempts = self.records.attempts()
         return HostState(attempts, self.tmux.windows(), self.records.abandoned(), self.records.unreadable())
 
+    @contextmanager
+    def hold(self, task: str) -> Iterator[None]:
+        with deliver.hold(self.folder, task):
+            self._check_nothing_lingers(task)
+            yield
+
+    def _check_nothing_lingers(self, task: str) -> None:
+        """What a worker left running in the background works in its home still. Raises `MuxError`."""
+        attempt = self.records.attempts().get(task)
+        over = attempt is not None and attempt.liveness is Liveness.ENDED
+        session = self.records.session(task, attempt.number) if attempt and over else None
+        left = processes.session_members(*session) if session else ()
+        if attempt and left:
+            pids = " ".join(map(str, left))
+            raise MuxError(f"{task}: attempt {attempt.number} left a process that lives; end it with: kill {pids}")
+
     def start(self, order: StartOrder) -> Attempt:
+        self._check_nothing_lingers(order.task)
         number = self._claim(order)
         intent = self._intent(order, number)
         self.records.plan(order.task, number, intent)
@@ -216,7 +239,8 @@ def _start_commit(repository: git.Repository, order: StartOrder) -> str:
     base = order.settings.base or git.current_branch(repository.root) or "HEAD"
     commit = git.resolve(repository.root, base)
     if commit is None:
-        raise _CannotStart(Status.FAILED, "base", f"the base branch {base} does not exist in the repository")
+        where = f"does not exist in {repository.root}: set `base:` to one that is there"
+        raise _CannotStart(Status.FAILED, "base", f"the base branch {base} {where}")
     unmerged = {
         branch: head
         for branch in order.predecessors

@@ -26,7 +26,7 @@ from runners.agents import load
 from runners.answers import Answers
 from runners.host import Host, StartOrder
 from runners.journal import Event, Journal
-from runners.model import Attempt, Stop
+from runners.model import Attempt, Home, Stop
 from runners.plan import (
     LOOK_AGAIN,
     Abandon,
@@ -43,15 +43,18 @@ from runners.plan import (
     plan,
 )
 from runners.requests import Requests
+from runners.troubles import Troubles
 
 #: With nothing to do the loop looks again after this many seconds: events can be lost.
 IDLE = 5.0
 #: `state.json` is written anew after this many seconds even if nothing changed: its age shows that the loop lives.
 HEARTBEAT = 30.0
-#: An effect that fails is tried again after a pause that doubles up to this many seconds.
-LONGEST_PAUSE = 60.0
+#: A home that cannot be read while the pauses between tries grow to this many seconds is left to a person.
+GIVE_UP_AFTER = 8.0
 #: Slow effects under way at once.
 POOL = 4
+#: Workers being ended at once; each takes up to 20 s, and little else than waiting.
+STOPS = 64
 
 
 class ControlPlane:
@@ -80,13 +83,13 @@ class ControlPlane:
         self._answers = Answers(keeper, Requests(folder), self._say, self._say_notes)
         self._settler = Settler()
         self._busy: set[str] = set()
-        self._retry_at: dict[str, float] = {}
-        self._pauses: dict[str, float] = {}  # by task: the seconds before the next try
-        self._said: dict[str, str] = {}  # by task, or "" for the loop itself: the trouble that was said last
-        self._refused: dict[tuple[str, int], str] = {}
+        self._troubles = Troubles(self._say, clock)
+        self._refused: dict[tuple[str, int], str] = {}  # restart orders turned down, by attempt, with why
+        self._put_back: set[tuple[str, int]] = set()  # those whose order is off the board: a new one is looked at anew
         self._state: dict[str, Any] = {}
         self._state_at = 0.0
         self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="effect")
+        self._stops = ThreadPoolExecutor(STOPS, thread_name_prefix="stop")  # stubborn workers must not hold up starts
 
     def wake(self, what: str, task: str = "") -> None:
         """Safe from any thread and from signal handlers: `board`, `inbox`, `effect` (with its task) or `quit`."""
@@ -101,6 +104,7 @@ class ControlPlane:
         while not self._woken(pause):
             pause = self.step()
         self._pool.shutdown(cancel_futures=True)
+        self._stops.shutdown(cancel_futures=True)
         self._busy.clear()
         self.step(last=True)
         with suppress(MuxError):  # an unanswering tmux is no reason not to end
@@ -115,7 +119,7 @@ class ControlPlane:
         try:
             return self._pass(last)
         except MuxError as error:
-            self._say_once("", "trouble", str(error))
+            self._troubles.say_once("", "trouble", str(error))
             return LOOK_AGAIN
 
     def _pass(self, last: bool) -> float:
@@ -128,9 +132,9 @@ class ControlPlane:
         planned = plan(self._keeper.board, observed)
         for action in planned.actions:
             if not last or isinstance(action, WriteBoard):
-                self._apply(action, observed)
+                self._apply_safely(action, observed)
         self._show(observed, planned)
-        self._said.pop("", None)
+        self._troubles.over("")
         return self._pause(planned, now)
 
     def _woken(self, pause: float) -> bool:
@@ -152,21 +156,40 @@ class ControlPlane:
     def _observe(self, now: float) -> Observed:
         host = self._host.observe()
         for task, why in host.unreadable.items():
-            self._say_once(task, "trouble", why)
+            self._troubles.say_once(task, "trouble", why)
         # Changed in place: effects in the pool write to these, too.
         current = {(task, attempt.number) for task, attempt in host.attempts.items() if attempt.outcome is None}
-        for key in self._refused.keys() - current:
-            del self._refused[key]
-        for task in [task for task, at in list(self._retry_at.items()) if at <= now]:
-            del self._retry_at[task]
+        self._forget_refusals(current)
         return Observed(
             now=now,
             host=host,
-            busy=frozenset(self._busy | self._retry_at.keys() | host.unreadable.keys()),
+            busy=frozenset(self._busy | self._troubles.pending(now).keys() | host.unreadable.keys()),
             refused={task: why for (task, _), why in list(self._refused.items())},
             wrote_at=self._keeper.wrote_at,
             writable=self._keeper.trouble is None,
+            held=self._keeper.held is not None,
         )
+
+    def _forget_refusals(self, current: set[tuple[str, int]]) -> None:
+        """The why stays with its attempt; but once the refused word is off the board, a new `ready` is a new order."""
+        for key in list(self._refused):
+            task = self._keeper.board.by_id.get(key[0])
+            ordered = task is not None and task.status is Status.READY
+            if key not in current or (ordered and key in self._put_back):
+                self._refused.pop(key, None)
+                self._put_back.discard(key)
+            elif not ordered:
+                self._put_back.add(key)
+
+    def _apply_safely(self, action: Action, observed: Observed) -> None:
+        """What fails for one task holds up that task only."""
+        try:
+            self._apply(action, observed)
+        except MuxError as error:
+            if isinstance(action, WriteBoard):
+                self._troubles.say_once("", "trouble", str(error))
+            else:
+                self._troubles.try_again(action.task, "trouble", str(error))
 
     def _apply(self, action: Action, observed: Observed) -> None:
         attempt = observed.host.attempts.get(action.task) if not isinstance(action, WriteBoard) else None
@@ -188,50 +211,42 @@ class ControlPlane:
                 self._in_pool(task, self._conclude, attempt)
             case StopWorker(task, _, reason):
                 assert attempt is not None
-                self._in_pool(task, self._stop, attempt, reason)
+                self._in_pool(task, self._stop, attempt, reason, pool=self._stops)
             case Restart(task):
                 assert attempt is not None
-                self._in_pool(task, self._restart, attempt)
+                self._in_pool(task, self._restart, attempt, pool=self._stops)
 
     def _say_ignored(self, changes: Sequence[Change]) -> None:
-        """A `draft` written on a task whose worker runs is put back, and nothing else happens."""
+        """A `draft` on a task whose worker runs, or a word that is no status, is put back, and nothing else happens."""
         for change in changes:
             task = self._keeper.board.by_id[change.task]
+            if change.status is not None and task.written_status:
+                wrong = next(each.text for each in task.problems if f"'{task.written_status}'" in each.text)
+                self._say("ignored", f"mux put '{change.status}' back: {wrong}", change.task)
             if change.status is not None and task.status is Status.DRAFT and task.sound:
                 text = f"'draft' is ignored while its worker runs; to end that: mux stop {change.task}"
                 self._say("ignored", text, change.task)
 
-    def _in_pool(self, task: str, effect: Callable[..., None], *arguments: Any) -> None:
+    def _in_pool(
+        self, task: str, effect: Callable[..., None], *arguments: Any, pool: ThreadPoolExecutor | None = None
+    ) -> None:
         self._busy.add(task)
 
         def run() -> None:
             try:
                 effect(*arguments)
-                self._said.pop(task, None)
-                self._pauses.pop(task, None)
+                self._troubles.over(task)
             except MuxError as error:
-                self._try_again(task, "trouble", str(error))
+                self._troubles.try_again(task, "trouble", str(error))
             except Exception:
                 log = self._folder / "mux.log"
                 with log.open("a") as file:
                     file.write(traceback.format_exc())
-                self._try_again(task, "bug", f"a bug in mux, see {log}")
+                self._troubles.try_again(task, "bug", f"a bug in mux, see {log}")
             finally:
                 self.wake("effect", task)
 
-        self._pool.submit(run)
-
-    def _try_again(self, task: str, event: str, text: str) -> None:
-        """After a pause that doubles."""
-        self._pauses[task] = min(self._pauses.get(task, LOOK_AGAIN / 2) * 2, LONGEST_PAUSE)
-        self._retry_at[task] = self._clock() + self._pauses[task]
-        self._say_once(task, event, f"{text}; trying again")
-
-    def _say_once(self, about: str, event: str, text: str) -> None:
-        """The same trouble is said once, however often it is met in a row."""
-        if self._said.get(about) != text:
-            self._said[about] = text
-            self._say(event, text, about or None)
+        (pool or self._pool).submit(run)
 
     def _start(self, task_id: str, number: int) -> None:
         board, path = self._keeper.board, self._keeper.path
@@ -251,15 +266,35 @@ class ControlPlane:
             branch=names.branch_of(path, board.settings, task_id),
             predecessors=tuple(names.branch_of(path, board.settings, each) for each in task.settings.after),
         )
+        # What the attempt before left is kept, or this one is not started.
+        self._snapshot(Home(order.home, order.branch, ""), task_id, number - 1, "before it ran again")
         attempt = self._host.start(order)
         outcome = attempt.outcome
-        text = outcome.why if outcome else f"started on {attempt.home.branch}"
+        text = outcome.why if outcome else f"on branch {attempt.home.branch}"
         self._say(str(outcome.status) if outcome else "started", text, task_id, attempt.number)
 
     def _conclude(self, attempt: Attempt) -> None:
-        outcome = gate.conclude(attempt, self._host.tree(attempt.home), self._clock())
+        try:
+            facts = self._host.tree(attempt.home)
+            outcome = gate.conclude(attempt, facts, self._clock())
+        except MuxError as error:
+            if self._troubles.pause_of(attempt.task) < GIVE_UP_AFTER:
+                raise
+            facts = None
+            outcome = gate.unreadable(attempt, str(error), self._clock())
+        if facts is not None and not facts.clean:
+            try:
+                self._snapshot(attempt.home, attempt.task, attempt.number, f"ended: {outcome.status}")
+            except MuxError as error:
+                self._say("trouble", f"no snapshot of what it left: {error}", attempt.task, attempt.number)
         self._host.conclude(attempt, outcome)
         self._say(str(outcome.status), outcome.why, attempt.task, attempt.number)
+
+    def _snapshot(self, home: Home, task: str, attempt: int, reason: str) -> None:
+        taken = self._host.snapshot(home, attempt, reason, self._clock())
+        if taken is not None and taken.new:
+            text = f"snapshot {taken.snapshot.number} of {task}: {taken.snapshot.what}"
+            self._say("snapshot", text, task, attempt)
 
     def _stop(self, attempt: Attempt, reason: Any) -> None:
         if attempt.stop is None:
@@ -285,9 +320,18 @@ class ControlPlane:
         for note in notes:
             self._say("board", note.text, note.task)
 
+    def _stuck(self, now: float) -> dict[str, str]:
+        """Tasks whose last effect failed, each with why."""
+        return {task: self._troubles.said_of(task) or "" for task in self._troubles.pending(now)}
+
     def _show(self, observed: Observed, planned: Plan) -> None:
         state = report.build(
-            self._keeper.board, self._keeper.path, planned.where, observed.host, planned.waiting, self._keeper.trouble
+            self._keeper.board,
+            self._keeper.path,
+            planned.where,
+            observed.host,
+            {**planned.waiting, **self._stuck(observed.now)},
+            self._keeper.trouble or self._troubles.said_of(""),
         )
         if state != self._state or observed.now - self._state_at >= HEARTBEAT:
             write_json(self._folder / "state.json", state | {"at": observed.now}, durable=False)
@@ -295,6 +339,6 @@ class ControlPlane:
         self._show_person(state)
 
     def _pause(self, planned: Plan, now: float) -> float:
-        times = [now + IDLE, *self._retry_at.values()]
+        times = [now + IDLE, *self._troubles.pending(now).values()]
         times += [at for at in (planned.wake_at, self._keeper.retry_at, self._settler.due) if at is not None]
         return min(times) - self._clock()

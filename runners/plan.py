@@ -68,7 +68,7 @@ class Conclude:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
-    """The section of an ended attempt was taken off the board: a new one with its id will be a new task."""
+    """The section of an attempt was taken off the board: a new one with its id will be a new task."""
 
     task: str
     number: int
@@ -164,9 +164,9 @@ def _end_workers(board: Board, observed: Observed, where: Mapping[str, Standing]
                 yield StopWorker(task, attempt.number, attempt.stop.reason)
         elif _stop_ordered(board, task):
             yield StopWorker(task, attempt.number, "stopped")
-        elif _overdue(attempt, observed.now):
+        elif _overdue(attempt, observed.now) and not observed.held:
             yield StopWorker(task, attempt.number, "timeout")
-        elif wanted is not None and wanted.order:
+        elif wanted is not None and wanted.order and board.by_id[task].sound and not attempt.retired:
             yield Restart(task, attempt.number)
 
 
@@ -176,19 +176,23 @@ def _stop_ordered(board: Board, task: str) -> bool:
 
 
 def _overdue(attempt: Attempt, now: float) -> bool:
-    return attempt.timeout is not None and attempt.started is not None and now >= attempt.started + attempt.timeout
+    return attempt.timeout is not None and now >= _begin(attempt) + attempt.timeout
+
+
+def _begin(attempt: Attempt) -> float:
+    """When its time began to count: the command's start, or the attempt's while it is in setup."""
+    return attempt.started if attempt.started is not None else attempt.created
 
 
 def _timeouts(observed: Observed) -> Iterator[float]:
     for _, attempt in _free(observed):
-        if attempt.timeout is not None and attempt.started is not None and attempt.stop is None:
-            yield attempt.started + attempt.timeout
+        if attempt.timeout is not None and attempt.stop is None:
+            yield _begin(attempt) + attempt.timeout
 
 
 def _retire(board: Board, observed: Observed) -> Iterator[Action]:
     for task, attempt in observed.host.attempts.items():
-        over = attempt.outcome is not None and not attempt.retired
-        if over and task not in board.by_id and task not in observed.busy:
+        if not attempt.retired and task not in board.by_id and task not in observed.busy:
             yield Retire(task, attempt.number)
 
 
@@ -209,6 +213,9 @@ def _start_ready(
     starts: list[Action] = []
     waiting: dict[str, str] = {}
     for task in sorted(board.tasks, key=lambda task: -task.settings.priority):  # stable: board order within a priority
+        earlier = live.get(task.id)
+        if earlier is not None and earlier.retired and where[task.id].order:
+            waiting[task.id] = "the worker of an earlier task with this id still lives"
         if not where[task.id].order or task.id in working:
             continue
         reason = _held_back(task, board, observed, where) or _too_close(task, working.values())

@@ -5,7 +5,7 @@
     exit.json      by the wrapper: how it ended
     stop.json      the intent to end it, written before any signal
     outcome.json   what mux concluded; written once, before the board says it
-    retired        its section was taken off the board after that
+    retired        its section was taken off the board
 
 An attempt with an outcome is final: it is read once and kept in memory. Only live ones are looked at again.
 """
@@ -13,7 +13,7 @@ An attempt with an outcome is final: it is read once and kept in memory. Only li
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ class Records:
             self._remember(task)
 
     def retire(self, task: str, number: int) -> None:
-        """Remember that the task's section was taken off the board after this attempt ended."""
+        """Remember that the task's section was taken off the board."""
         write_atomic(self.run_folder(task, number) / "retired", b"")
         with self._memory:
             self._remember(task)
@@ -123,6 +123,9 @@ class Records:
             found = self._find_newest(task) if attempt is None else self._again(attempt)
         except MuxError as error:
             self._unreadable[task] = str(error)
+            return
+        except (KeyError, TypeError, ValueError) as error:  # JSON, and yet no record of ours
+            self._unreadable[task] = f"{self._runs / task}: a record in it is damaged ({error!r}); move it away"
             return
         self._unreadable.pop(task, None)
         if found is None:
@@ -225,8 +228,9 @@ def _stop(record: Mapping[str, Any] | None) -> Stop | None:
     return None if record is None else Stop(record["reason"], record["at"])
 
 
-def _folders(folder: Path) -> Iterator[Path]:
-    try:
-        yield from (entry for entry in folder.iterdir() if entry.is_dir())
-    except FileNotFoundError:
-        return
+def _folders(folder: Path) -> list[Path]:
+    with one_line_errors("look into", folder):
+        try:
+            return [entry for entry in folder.iterdir() if entry.is_dir()]
+        except FileNotFoundError:
+            return []

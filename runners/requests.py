@@ -83,11 +83,6 @@ class Requests:
         record = read_json(self._folder / f"{request.id}.answer.json")
         return None if record is None else Answer(record["choice"], record["by"], record["at"])
 
-    def outcome(self, request: Request) -> str | None:
-        """What became of it; None while it is open."""
-        record = read_json(self._folder / f"{request.id}.closed.json")
-        return None if record is None else str(record["outcome"])
-
     def close(self, request: Request, outcome: str, now: float) -> None:
         """Say what became of it; from then on it takes no answer."""
         write_json(self._folder / f"{request.id}.closed.json", {"outcome": outcome, "at": now})

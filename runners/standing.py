@@ -84,6 +84,8 @@ def _ended(task: Task, attempt: Attempt) -> Standing:
     checkpoint = outcome.checkpoint or attempt.home.start_commit
     keys = _keys(attempt, outcome.at, checkpoint, outcome.why)
     taken = task.attempt < attempt.number
+    if task.written_status:  # a word that is no status says nothing: its own is put back
+        return Standing(outcome.status, outcome.why, outcome.at, keys)
     if task.status is Status.READY and not taken:
         return Standing(Status.READY, outcome.why, outcome.at, keys, order=True)
     if task.status in PERSON_STATUSES and not (task.status is Status.READY and taken):

@@ -123,13 +123,15 @@ def run_phases(run: str, attempt: Mapping[str, Any], record: Mapping[str, Any], 
     marker = attempt.get("setup_marker")
     if attempt.get("setup") and not (marker and os.path.exists(marker)):
         for line in attempt["setup"]:
+            if stop_asked(run, ended):
+                return "stopped in setup"
             say(f"setup: {line}")
             wait_for(spawn(["sh", "-c", line], environment, os.devnull), ended)
             if ended["code"] != 0:
                 return f"setup failed: {line}"
         if marker:
             os.close(os.open(marker, os.O_WRONLY | os.O_CREAT, 0o600))
-    if stop_asked(ended):
+    if stop_asked(run, ended):
         return "stopped before the command ran"
     ended["phase"] = "run"
     child = spawn(attempt["argv"], environment, attempt.get("stdin"))
@@ -165,8 +167,11 @@ def wait_for(child: int, ended: dict[str, Any]) -> None:
         ended["code"] = os.WEXITSTATUS(status)
 
 
-def stop_asked(ended: dict[str, Any]) -> bool:
-    """Whether HUP or TERM came while no child was there to take it."""
+def stop_asked(run: str, ended: dict[str, Any]) -> bool:
+    """Whether a stop is written down (setup may have made nothing of its signals), or HUP or TERM came meanwhile."""
+    if os.path.exists(os.path.join(run, "stop.json")):
+        ended["code"], ended["signal"] = None, int(signal.SIGTERM)
+        return True
     for number in (signal.SIGHUP, signal.SIGTERM):
         if number in signal.sigpending():
             ended["code"], ended["signal"], ended["hangup"] = None, int(number), number == signal.SIGHUP

@@ -58,7 +58,7 @@ PAST_THE_PORT = {
     "bot.doctor": VERSIONS | READS,
 }
 #: The modules behind the port.
-BEHIND_THE_PORT = {"runners.local", "runners.homes", "runners.deliver", "runners.git", "runners.tmux"}
+BEHIND_THE_PORT = {f"runners.{name}" for name in ("local", "homes", "deliver", "snapshots", "restore", "git", "tmux")}
 
 #: A process that shows the status of fifty workers has 60 ms.
 SLOW = ("ruamel", "libtmux", "watchdog", "filelock", "psutil", "markdown_it", "subprocess", "asyncio", "runners.tmux")

@@ -102,7 +102,7 @@ def test_history_lists_versions_in_words_and_shows_one(mux: Mux, place: Place) -
     history.append(third.encode(), 1, "mux", 1020.0)
     history.append((third + "\n## three: Third\n\n```yaml\nrun: x\n```\n").encode(), 2, "person", 1030.0)
     out = mux("history").out
-    assert [line.split()[0] for line in out.splitlines()] == ["SERIAL", "4", "3", "2", "1"]
+    assert [line.split()[0] for line in out.splitlines()] == ["VERSION", "4", "3", "2", "1"]
     assert "one: draft → ready; two: title" in out
     assert "+ three" in out
     assert "prose" in out.splitlines()[2]

@@ -26,7 +26,8 @@ def test_from_ready_to_done(desk: Desk) -> None:
 def test_every_other_byte_of_the_file_stays(desk: Desk) -> None:
     body = (
         "\ufeff---\r\nboard: shop   # ours\r\nmax_workers: 1\r\n---\r\n\r\n# Shop\r\n\r\nProse\twith tabs  \r\n"
-        "\r\n## one: First\r\n\r\n```yaml\r\n# why: comments stay\r\nstatus: 'ready'  # now\r\nagent:   shell\r\n```\r\n"
+        "\r\n## one: First\r\n\r\n```yaml\r\n# why: comments stay\r\nstatus: 'ready'  # now\r\nagent:   shell\r\n"
+        "```\r\n"
         "\r\n```sh\r\ntrue\r\n```\r\n\r\n## Notes\r\n\r\nno final newline: ünï"
     )
     desk.save(body)

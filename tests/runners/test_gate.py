@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,10 +66,12 @@ def test_work_that_is_not_committed_is_said(seen: Attempt, facts: TreeFacts | No
         (("committed",), DIRTY, ["committed"]),
         (("clean", "committed"), DIRTY, ["committed", "clean"]),
         ((), None, ["home"]),
+        (("committed",), replace(CLEAN, branch="feature"), ["branch"]),
+        ((), replace(CLEAN, branch=None), ["branch"]),
     ],
 )
 def test_the_done_gate(rules: tuple[str, ...], facts: TreeFacts | None, missing: list[str]) -> None:
-    assert [name for name, _ in broken_rules(rules, facts)] == missing
+    assert [name for name, _ in broken_rules(rules, facts, "mux/shop/a")] == missing
     outcome = conclude(attempt(Exit(NOW, 0), done_when=rules), facts, NOW)
     assert outcome.status is (Status.BLOCKED if missing else Status.DONE)
     assert outcome.why.startswith("claimed done, but ") is bool(missing)

@@ -102,11 +102,18 @@ def test_a_start_under_way_is_left_alone() -> None:
 
 
 def test_an_ended_attempt_is_concluded_even_without_its_section() -> None:
-    assert does(board(), see(attempt(liveness=Liveness.ENDED))) == [Conclude("a", 1)]
+    assert does(board(), see(attempt(liveness=Liveness.ENDED, retired=True))) == [Conclude("a", 1)]
 
 
 def test_a_deleted_section_never_ends_its_worker() -> None:
-    assert does(board(), see(attempt())) == []
+    assert does(board(), see(attempt())) == [Retire("a", 1)]
+    assert does(board(), see(attempt(retired=True))) == []
+
+
+def test_a_new_section_with_the_id_of_an_orphan_waits_for_it_and_never_ends_it() -> None:
+    planned = plan(board(task()), see(attempt(retired=True)))
+    assert planned.actions == ()
+    assert "earlier task" in planned.waiting["a"]
 
 
 @pytest.mark.parametrize("word", ["running", "done", "draft", "claimed", "failed", "waiting", "blocked", "review"])
@@ -156,7 +163,8 @@ def test_slots_priority_and_order() -> None:
     wanted = board(task("a"), task("b", priority=5), task("c"), max_workers=2)
     assert does(wanted, see()) == [Start("b", 1), Start("a", 1)]
     assert "max_workers" in plan(wanted, see()).waiting["c"]
-    assert does(wanted, see(attempt("x"), attempt("y"))) == []  # orphans hold slots too
+    orphans = see(attempt("x", retired=True), attempt("y", retired=True))
+    assert does(wanted, orphans) == []  # they hold slots too
 
 
 def test_after_waits_for_done() -> None:
