@@ -8,7 +8,6 @@ what a person saved and mux merged into the version before it: a base for later 
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import zlib
@@ -95,9 +94,17 @@ class History:
         """The newest version that was in force and can be read. Raises `MuxError`."""
         return next((entry for entry in self._in_force() if self.whole([entry])), None)
 
-    def before_latest(self) -> Entry | None:
-        """The version that was in force before the newest one. Raises `MuxError`."""
-        return next(itertools.islice(self._in_force(), 1, None), None)
+    def tail(self) -> tuple[Entry, ...]:
+        """The newest entries, oldest first, from the version that was in force before the newest one on.
+
+        Raises `MuxError`.
+        """
+        found: list[Entry] = []
+        for entry in self._newest_first():
+            found.append(entry)
+            if sum(each.by != "save" for each in found) == 2:
+                break
+        return tuple(reversed(found))
 
     def _in_force(self) -> Iterator[Entry]:
         return (entry for entry in self._newest_first() if entry.by != "save")

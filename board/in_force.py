@@ -59,13 +59,13 @@ class InForce:
         latest = self._history.latest()
         if latest is None:
             return False
-        entries = self._history.entries()
+        entries = self._history.tail() if self._highest else self._history.entries()
         self._set(decode(self._history.read(latest)), latest)
         self._serial = entries[-1].serial
         self._highest = max(self._highest, *(entry.rev or 0 for entry in entries))
         self._pending = entries[-1] if entries[-1].by == "save" else None
-        before = self._history.before_latest()
-        self.passing |= {entry.digest for entry in entries if before and entry.serial >= before.serial}
+        tail = self._history.tail()
+        self.passing |= {entry.digest for entry in tail if len(tail) > 1}
         return True
 
     def adopt(self) -> bool:

@@ -311,7 +311,7 @@ class Keeper:
             self.retry_at = self._vanished_at + VANISHED_AFTER
             return []
         self.held = Held(text, found)
-        return self._not_in_force(f"{text}; held: nothing starts, ends or is lost because of it", found)
+        return self._not_in_force(f"{text}; held, and nothing starts or ends; decide with: mux requests", found)
 
     def _failed(self, error: MuxError, found: str, now: float) -> list[Note]:
         """Said once, though each try may name another file."""

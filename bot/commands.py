@@ -167,7 +167,8 @@ _HIDDEN = Command("__complete", "", "completion:complete", _words, "")
 def parser_of(command: Command) -> Parser:
     parser = _Parser(
         prog=f"mux {command.name}",
-        description=f"{command.help[:1].upper()}{command.help[1:]}.",
+        description=f"{command.help[:1].upper()}{command.help[1:]}".rstrip("?")
+        + ("?" if command.help.endswith("?") else "."),
         epilog=f"example: {command.example}",
         allow_abbrev=False,
         formatter_class=_formatter,

@@ -159,7 +159,7 @@ def _ready(place: Place, aim: Aim) -> tuple[Status | None, str]:
 def _stopped(aim: Aim) -> tuple[Status | None, str]:
     if aim.works:
         already = aim.task.status is Status.STOPPED
-        return None if already else Status.STOPPED, "its worker is being ended; its work is kept"
+        return None if already else Status.STOPPED, "its worker is to end; its work is kept"
     if aim.now_at.status is Status.READY:
         return Status.STOPPED, "stopped before it started"
     if is_live(aim.attempt):

@@ -28,7 +28,9 @@ DETACHED_START = 20.0
 def run(arguments: argparse.Namespace) -> int:
     place = find(arguments.board)
     if not place.path.is_file():
-        raise BoardMissing(f"{place.path}: there is no such file; make one with: mux init")
+        kept = (place.folder / "history").is_dir()
+        way = "its versions: mux history; bring one back: mux history restore N" if kept else "make one with: mux init"
+        raise BoardMissing(f"{place.path}: there is no such file; {way}")
     tmux.version()
     git.version()
     ready(place)

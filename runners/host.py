@@ -66,8 +66,6 @@ class Host:
     attach: Callable[[str | None], list[str]]
     #: Every attempt of a task, newest first.
     history: Callable[[str], list[Attempt]]
-    #: The files with an attempt's output, oldest first.
-    logs: Callable[[Attempt], list[Path]]
     #: End the tmux server if no worker lives in it. True when none is left.
     close: Callable[[], bool]
     #: Our windows, read only; None when tmux could not be asked.

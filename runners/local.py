@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,7 +42,6 @@ def local_host(board: Path, folder: Path, environment: Mapping[str, str]) -> Hos
         close_window=local.tmux.close,
         attach=local.attach,
         history=local.records.all_of,
-        logs=local.logs,
         close=local.close,
         windows=local.tmux.windows,
         hold=local.hold,
@@ -123,18 +123,15 @@ class _Local:
             raise MuxError(f"{attempt.task}: a process of its session {session[0]} does not end, not even by KILL")
 
     def attach(self, task: str | None) -> list[str]:
-        mine = [window for window in self.tmux.windows() or () if window.task == task]
+        windows = self.tmux.windows()
+        if windows is None:
+            raise MuxError("tmux does not answer; try again in a moment")
+        mine = [window for window in windows if window.task == task]
         if task is not None and not mine:
-            raise MuxError(f"{task}: it has no window; read what it printed with: mux logs {task}")
-        if self.tmux.windows() == ():
-            raise MuxError(
-                "no worker has a window: nothing ran since the tmux server started; start one with: mux start"
-            )
+            raise MuxError(f"{task}: it has no window; what there is of it: mux status {task}")
+        if not windows:
+            raise MuxError("no worker has a window now; what runs, and what ran: mux status")
         return self.tmux.attach_argv(max(mine, key=lambda window: window.attempt).id if mine else None)
-
-    def logs(self, attempt: Attempt) -> list[Path]:
-        run = self.records.run_folder(attempt.task, attempt.number)
-        return [path for name in ("output.log.1", "output.log") if (path := run / name).exists()]
 
     def close(self) -> bool:
         state = self.observe()
@@ -188,6 +185,7 @@ class _Local:
 
     def _open(self, order: StartOrder, number: int, intent: dict[str, Any]) -> None:
         """Home, prompt and command, then the window; returns once the wrapper recorded its start."""
+        self._check_program(order.profile)
         repository = git.open_repository(order.repository)
         start = _start_commit(repository, order)
         home = homes.prepare(repository, order.home, order.branch, start, order.settings.copy).home
@@ -208,6 +206,14 @@ class _Local:
             if time.monotonic() > deadline or processes.start_time(window.pid) is None:
                 raise _CannotStart(Status.FAILED, "start", "does not start: its wrapper ended; see its window")
             time.sleep(_POLL)
+
+    def _check_program(self, profile: agents.Profile) -> None:
+        """Said before a home is made: `exit 127` would not name what is missing."""
+        known = profile.name == "shell" or "/" in profile.program
+        if not known and shutil.which(profile.program, path=self.tmux.environment["PATH"]) is None:
+            how = f"; {profile.install}" if profile.install else ""
+            why = f"does not start: there is no program {profile.program} on PATH{how}"
+            raise _CannotStart(Status.FAILED, "program", why)
 
     def _command(self, order: StartOrder, repository: git.Repository, run: Path, number: int) -> agents.Command:
         """What the wrapper runs. Prompt and script are files of the run folder, never part of a command line's text."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from board.edit import Change
 from board.errors import MuxError
+from board.history import History
 from board.keeper import Keeper, Note
 from board.model import Status
 from board.storage import write_json
@@ -45,6 +46,7 @@ from runners.plan import (
 from runners.requests import Requests
 from runners.troubles import Troubles
 
+DAY = 86400.0  # seconds between prunings of the history
 #: With nothing to do the loop looks again after this many seconds: events can be lost.
 IDLE = 5.0
 #: `state.json` is written anew after this many seconds even if nothing changed: its age shows that the loop lives.
@@ -88,6 +90,7 @@ class ControlPlane:
         self._put_back: set[tuple[str, int]] = set()  # those whose order is off the board: a new one is looked at anew
         self._state: dict[str, Any] = {}
         self._state_at = 0.0
+        self._prune_at = 0.0
         self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="effect")
         self._stops = ThreadPoolExecutor(STOPS, thread_name_prefix="stop")  # stubborn workers must not hold up starts
 
@@ -130,6 +133,9 @@ class ControlPlane:
         self._answers.carry_out(now)
         observed = self._observe(now)
         planned = plan(self._keeper.board, observed)
+        if now >= self._prune_at:
+            History(self._folder / "history").prune(now, self._keeper.board.settings.retain)
+            self._prune_at = now + DAY
         for action in planned.actions:
             if not last or isinstance(action, WriteBoard):
                 self._apply_safely(action, observed)

@@ -9,11 +9,6 @@ from pathlib import Path
 from board.model import BoardSettings
 
 
-def folder_of(board: Path) -> Path:
-    """`.mux`, beside the board's file."""
-    return board.parent / ".mux"
-
-
 def board_name(board: Path, settings: BoardSettings) -> str:
     """The `board:` key; else the file's name; else, for a `board.md`, its folder's. Always fit for a branch."""
     written = settings.board or (board.stem if board.stem.lower() != "board" else board.parent.name)

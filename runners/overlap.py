@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from functools import cache
 
@@ -10,16 +11,18 @@ def overlap(first: Iterable[str], second: Iterable[str]) -> bool:
     """Whether some path matches a glob of each side.
 
     `*` and `?` stay inside one path segment, `**` spans segments, a trailing `/` means everything below, and so does a
-    last name without wildcard or dot (`src`). `[…]` counts as any one character: when in doubt, apart.
+    last name without wildcard (`src`, `.github`). `[…]` counts as any one character: when in doubt, apart.
     """
     theirs = [_segments(glob) for glob in second]
     return any(_paths_meet(ours, other) for ours in map(_segments, first) for other in theirs)
 
 
 def _segments(glob: str) -> tuple[str, ...]:
-    parts = [part for part in glob.strip().split("/") if part not in ("", ".")]
-    if glob.strip().endswith("/") or not parts or not any(char in parts[-1] for char in "*?[."):
-        parts.append("**")  # a folder covers what is inside it; `**` also matches nothing
+    parts = [part for part in posixpath.normpath(glob.strip()).split("/") if part not in ("", ".")]
+    if glob.strip().endswith("/") or not parts or not any(char in parts[-1] for char in "*?["):
+        parts.append(
+            "**"
+        )  # a folder covers what is inside it, and any name may be a folder's; `**` matches nothing, too
     return tuple(parts)
 
 

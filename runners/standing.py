@@ -61,7 +61,7 @@ def _live(task: Task, attempt: Attempt, refused: str | None) -> Standing:
     why = ""
     order = False
     if task.status is Status.STOPPED:
-        status, why = Status.STOPPED, "stopping: its worker is being ended"
+        status, why = Status.STOPPED, "stopping: its worker is to end"
     elif attempt.liveness is Liveness.LOST:
         status = Status.BLOCKED
         why = f"its wrapper is gone, but pid {attempt.pid} of it still lives; end it with: mux stop {task.id}"

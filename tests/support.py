@@ -23,7 +23,8 @@ def wait_for(condition: Callable[[], Any], what: str | Callable[[], str] = "", s
 
 def clean_environment(scratch: Path, base: Mapping[str, str]) -> dict[str, str]:
     """Git has an identity and no settings but its defaults; state and tmux sockets lie in the scratch folder."""
-    kept = {name: value for name, value in base.items() if not name.startswith(("GIT_", "MUX_", "SLACK_", "TMUX"))}
+    ours = ("GIT_", "MUX_", "SLACK_", "TMUX", "COLUMNS", "LINES", "NO_COLOR")
+    kept = {name: value for name, value in base.items() if not name.startswith(ours)}
     config = scratch / "gitconfig"
     config.write_text("[user]\n name = Tester\n email = tester@example.org\n[init]\n defaultBranch = main\n")
     return kept | {

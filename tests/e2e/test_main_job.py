@@ -219,6 +219,14 @@ def test_agents_get_their_prompt_whole(desk: Desk) -> None:
     assert not list(desk.repository.parent.rglob("pwned"))
 
 
+def test_a_missing_agent_is_named_before_anything_is_made(desk: Desk) -> None:
+    keys = "agents:\n  mine: {program: no-such-agent, headless: {start: ['{program}', '{prompt}']}, install: get it}\n"
+    desk.write(section("a", agent="mine"), keys=keys)
+    desk.up()
+    assert "no program no-such-agent on PATH; get it" in desk.until("a", "failed")["why"]
+    assert not desk.home("a").exists()
+
+
 VIM = ["vim", "-u", "NONE", "-es", "-c", "set nobackup", "-c"]
 
 

@@ -70,4 +70,3 @@ def test_links_are_followed(tmp_path: Path) -> None:
 def test_two_boards_on_one_repository_have_their_own_branches() -> None:
     one, other = (names.branch_of(BOARD, BoardSettings(board=name), "fix") for name in ("day", "night"))
     assert (one, other) == ("mux/day/fix", "mux/night/fix")
-    assert names.folder_of(BOARD) == Path("/work/shop/.mux")
