@@ -49,7 +49,6 @@ def grant(folder: Path, task: str, epoch: int, now: float) -> None:
         text = f"attempt: {epoch}\nwindow: {task}\nhost: {os.uname().nodename}\nsince: {format_time(now)}\n"
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

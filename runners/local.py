@@ -104,7 +104,7 @@ class _Local:
         self._check_nothing_lingers(order.task)
         number = self._claim(order)
         intent = self._intent(order, number)
-        self.records.plan(order.task, number, intent)
+        self.records.plan(order.task, number, intent, durable=False)
         try:
             self._open(order, number, intent)
         except _CannotStart as error:

@@ -84,9 +84,12 @@ class Records:
                 except FileExistsError:
                     number += 1
 
-    def plan(self, task: str, number: int, intent: Mapping[str, Any]) -> None:
-        """Write down the intent, durably, before anything starts; completed once the home is there."""
-        write_json(private_folder(self.run_folder(task, number)) / "attempt.json", dict(intent))
+    def plan(self, task: str, number: int, intent: Mapping[str, Any], durable: bool = True) -> None:
+        """Write down the intent before anything starts; completed, and durable, before its window opens.
+
+        Not `durable`, it outlives a killed process but not a power cut, after which nothing of it can have run.
+        """
+        write_json(private_folder(self.run_folder(task, number)) / "attempt.json", dict(intent), durable)
         with self._memory:
             self._intents.pop((task, number), None)
             self._remember(task)

@@ -137,7 +137,7 @@ def run_phases(run: str, attempt: Mapping[str, Any], record: Mapping[str, Any], 
     child = spawn(attempt["argv"], environment, attempt.get("stdin"))
     try:
         started = {"pid": child, "pid_start": start_time(child), "at": time.time()}
-        write_record(run, "start.json", {**record, **started})
+        write_record(run, "start.json", {**record, **started}, durable=False)  # that it started is on disk already
         wake(run, attempt, "start")
     except OSError as error:
         say(f"the command's number could not be recorded: {error}")
@@ -311,18 +311,21 @@ def to_json(value: object) -> str:
     return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
 
 
-def write_record(run: str, name: str, record: Mapping[str, Any]) -> None:
-    """Whole or not there, and on disk when this returns."""
+def write_record(run: str, name: str, record: Mapping[str, Any], durable: bool = True) -> None:
+    """Whole or not there; with `durable`, on disk when this returns."""
     temporary = os.path.join(run, f".{name}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         data = to_json(record).encode("ascii")
         if os.write(descriptor, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     os.replace(temporary, os.path.join(run, name))
+    if not durable:
+        return
     folder = os.open(run, os.O_RDONLY)
     try:
         os.fsync(folder)
