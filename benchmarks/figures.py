@@ -49,7 +49,7 @@ def number(value: float) -> str:
 def table(figures: Sequence[Figure]) -> str:
     """In Markdown, so that it can go into the documents as it is."""
     rows = [("what", "measured", "limit", "", "how"), *map(_row, figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    widths = [max(3, *(len(row[column]) for row in rows)) for column in range(4)]
     lines = [_line(row, widths) for row in rows]
     return "\n".join([lines[0], _line(["---"] * 5, widths), *lines[1:]])
 

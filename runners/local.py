@@ -124,12 +124,12 @@ class _Local:
 
     def attach(self, task: str | None) -> list[str]:
         windows = self.tmux.windows()
-        if windows is None:
-            raise MuxError("tmux does not answer; try again in a moment")
-        mine = [window for window in windows if window.task == task]
+        if windows is None and task is not None:
+            raise MuxError(f"{task}: tmux does not say which window is its; try again in a moment")
+        mine = [window for window in windows or () if window.task == task]
         if task is not None and not mine:
             raise MuxError(f"{task}: it has no window; what there is of it: mux status {task}")
-        if not windows:
+        if windows == ():
             raise MuxError("no worker has a window now; what runs, and what ran: mux status")
         return self.tmux.attach_argv(max(mine, key=lambda window: window.attempt).id if mine else None)
 

@@ -138,7 +138,7 @@ def test_follow_waits_for_a_worker_that_has_not_started(mux: Mux, place: Place) 
 
 
 def test_attach_without_a_window_or_a_terminal_is_one_line(mux: Mux, place: Place) -> None:
-    assert mux("attach", "one").err == "mux: one: it has no window; read what it printed with: mux logs one\n"
+    assert mux("attach", "one").err == "mux: one: it has no window; what there is of it: mux status one\n"
     reply = mux("attach")
     assert reply.code == 1
     assert "tmux" in reply.err

@@ -74,7 +74,7 @@ def test_a_running_task_is_not_started_but_stopped_or_restarted(mux: Mux, place:
         assert "started anew" in mux("restart", "one").out
         assert status_of(place, "one") is Status.READY
         assert mux("restart", "one").out.startswith("one: a restart is ordered already")
-        assert "being ended" in mux("stop", "one").out
+        assert "is to end" in mux("stop", "one").out
         assert status_of(place, "one") is Status.STOPPED
 
 

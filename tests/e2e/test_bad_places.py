@@ -420,11 +420,11 @@ def test_what_mux_writes_is_for_its_owner_only(desk: Desk) -> None:
     desk.write(section("a"))
     desk.mux("up", "--trust", "--detach")
     desk.until_on_board("a", "done")
+    desk.mux("down")  # so that no temporary file comes and goes while they are listed
     open_to_others = [
         path for path in [desk.folder, *desk.folder.rglob("*")] if stat.S_IMODE(path.lstat().st_mode) & 0o077
     ]
     assert open_to_others == []
-    desk.mux("down")
 
 
 def test_init_beside_a_board_that_is_there_only_keeps_it_out_of_git(desk: Desk) -> None:
