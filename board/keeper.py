@@ -22,16 +22,11 @@ from board.model import Board, Status
 from board.parse import decode
 from board.storage import digest, write_atomic
 
-#: A file that is gone or empty may be an editor halfway through a save: believed after this many seconds.
-VANISHED_AFTER = 1.0
-#: A file that somebody has open for writing is looked at again after this many seconds.
-BUSY_AGAIN = 0.05
-#: And said to be open, and looked at more seldom, after this many.
-BUSY_SAID_AFTER = 15.0
-#: What a person answered about a held save is tried again after this many seconds, if the file was just changing.
-HELD_AGAIN = 1.0
-#: A write that failed (disk full, folder not writable) is tried again after this many seconds.
-FAILED_AGAIN = 5.0
+VANISHED_AFTER = 1.0  # seconds until a file that is gone or empty is believed: an editor may be halfway through a save
+BUSY_AGAIN = 0.05  # seconds before the next look at a file that somebody has open for writing
+BUSY_SAID_AFTER = 15.0  # and then looked at more seldom
+HELD_AGAIN = 1.0  # after an answer about a held save, if the file was just changing
+FAILED_AGAIN = 5.0  # after a write that failed: disk full, folder not writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +68,7 @@ class Keeper:
         self._refused = ""  # digest of content on disk that is not in force: unreadable, or held
         self._vanished_at: float | None = None
         self._busy_since: float | None = None
+        self._news: list[Note] = []  # what the first look has to say
         if not self._in_force.reopen():
             with self._file.lock():
                 self._begin(now)
@@ -81,12 +77,16 @@ class Keeper:
         """The first version: all that is written in it is fresh."""
         if self._in_force.reopen():
             return
-        text = decode(self._file.read_soon().text)
-        board = self._in_force.parse(text)
+        board = self._in_force.parse(decode(self._file.read_soon().text))
+        text = board.text
         self._in_force.accept(text, board.rev, "person", now)
         ordered = [edit.Change(task.id, Status.DRAFT) for task in board.tasks if task.status is Status.READY]
         if board.rev is not None and ordered:  # mux wrote it before, and its history is lost: no status is an order
             self._in_force.accept_next(edit.apply(text, ordered), "mux", now)
+            self._in_force.passing |= {digest(text.encode())}
+            self._news.append(
+                Note("no history is left, so no `ready` here is an order: they are draft; write it again")
+            )
 
     @property
     def board(self) -> Board:
@@ -101,7 +101,7 @@ class Keeper:
     def look(self, now: float) -> list[Note]:
         """Read the file if it changed, and take the save that is in it. Says what a person should know."""
         self.retry_at = None
-        notes = self._trying(self._look, now)
+        notes, self._news = [*self._news, *self._trying(self._look, now)], []
         self._failing = self._failing and self.trouble is not None
         return notes
 

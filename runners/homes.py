@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from runners.model import Home
 
 _MARKER = "mux-home.json"
 _LOCK_WAIT = 120.0  # seconds
+_counting = threading.Lock()
+_checkouts: list[int] = []  # one item for each checkout under way in this process
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ def prepare(repository: Repository, path: Path, branch: str, start_commit: str, 
     home = Home(path, branch, marker.start)
     if marker.ready:
         return Prepared(home, fresh=False)
-    workers = f"checkout.workers={max(2, os.cpu_count() or 2)}"
-    git(path, "-c", workers, "reset", "--hard", "--quiet", timeout=LONG)
+    with _checkout_workers() as workers:
+        git(path, "-c", f"checkout.workers={workers}", "reset", "--hard", "--quiet", timeout=LONG)
     for name in copy:
         _copy(repository.root, path, name)
     _write(path, _Marker(branch, marker.start, ready=True))
@@ -96,6 +99,20 @@ def is_whole(path: Path) -> bool:
 def setup_marker(home: Home) -> Path:
     """The file that says setup succeeded in this home; the wrapper makes it."""
     return private_folder_of(home.path) / "mux-setup"
+
+
+@contextmanager
+def _checkout_workers() -> Iterator[int]:
+    """How many processes may check out at once: all cores for one home, a share of them while several are made."""
+    cores = max(2, os.cpu_count() or 2)
+    with _counting:
+        _checkouts.append(cores)
+        share = max(1, cores // len(_checkouts))
+    try:
+        yield share
+    finally:
+        with _counting:
+            _checkouts.pop()
 
 
 @contextmanager

@@ -53,10 +53,8 @@ IDLE = 5.0
 HEARTBEAT = 30.0
 #: A home that cannot be read while the pauses between tries grow to this many seconds is left to a person.
 GIVE_UP_AFTER = 8.0
-#: Slow effects under way at once.
-POOL = 4
-#: Workers being ended at once; each takes up to 20 s, and little else than waiting.
-STOPS = 64
+POOL = 4  # slow effects under way at once
+STOPS = 64  # workers being ended at once: each takes up to 20 s, and little else than waiting
 
 
 class ControlPlane:
@@ -346,5 +344,6 @@ class ControlPlane:
 
     def _pause(self, planned: Plan, now: float) -> float:
         times = [now + IDLE, *self._troubles.pending(now).values()]
-        times += [at for at in (planned.wake_at, self._keeper.retry_at, self._settler.due) if at is not None]
+        look_at = self._settler.due or self._keeper.retry_at
+        times += [at for at in (planned.wake_at, look_at) if at is not None]
         return min(times) - self._clock()

@@ -141,7 +141,7 @@ def test_attach_without_a_window_or_a_terminal_is_one_line(mux: Mux, place: Plac
     assert mux("attach", "one").err == "mux: one: it has no window; what there is of it: mux status one\n"
     reply = mux("attach")
     assert reply.code == 1
-    assert "tmux" in reply.err
+    assert "no worker has a window now" in reply.err
     assert reply.err.count("\n") == 1
 
 
