@@ -132,7 +132,7 @@ def half_saved(desk: Desk, text: str, part: str) -> Iterator[None]:
         file.write(data[cut:])
 
 
-@pytest.mark.parametrize(("part", "seconds"), [("1", 0.2), ("50", 3.0), ("99", 1.0), ("prompt", 1.5)])
+@pytest.mark.parametrize(("part", "seconds"), [("1", 0.2), ("50", 3.0), ("99", 1.0), ("prompt", 1.5), ("prompt", 10.0)])
 def test_nothing_runs_from_a_half_written_save(desk: Desk, part: str, seconds: float) -> None:
     desk.write(section("a", status="draft"), section("b", desk.counted("b"), status="draft"))
     desk.up()
