@@ -1,4 +1,4 @@
-"""Editors that keep the board open while mux writes it: vim with a buffer, and programs that truncate, pause and write."""
+"""Editors that keep the board open while mux writes it: vim with a buffer, programs that truncate, pause and write."""
 
 from __future__ import annotations
 
