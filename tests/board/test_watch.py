@@ -324,7 +324,10 @@ def without_events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         case "remote":
             monkeypatch.setattr(watch, "is_remote", lambda _: True)
         case "silent":
-            monkeypatch.setattr(watch, "SELF_TEST", 0.0)
+            from watchdog.observers.inotify import InotifyEmitter
+
+            monkeypatch.setattr(InotifyEmitter, "queue_events", lambda *_, **__: threading.Event().wait(0.01))
+            monkeypatch.setattr(watch, "SELF_TEST", 0.1)
         case _:
             from watchdog.observers.inotify import InotifyObserver
 
