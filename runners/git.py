@@ -44,16 +44,22 @@ def git(
     timeout: float = 60.0,
     extra: dict[str, str] | None = None,
     input: str | None = None,
+    anywhere: bool = False,
 ) -> sh.Completed:
-    """Git in the working tree whose top is `folder`; `extra` adds to its environment, `input` is what it reads."""
-    return _run(folder, "--git-dir=.git", *words, check=check, timeout=timeout, extra=extra, input=input)
+    """Git in the working tree whose top is `folder`, or that `folder` lies `anywhere` in.
+
+    `extra` adds to its environment, `input` is what it reads.
+    """
+    argv = ["git", "--no-optional-locks", *([] if anywhere else ["--git-dir=.git"]), *words]
+    environment = git_environment(os.environ) | (extra or {})
+    return sh.run(argv, cwd=folder, env=environment, timeout=timeout, check=check, input=input)
 
 
 def open_repository(path: Path) -> Repository:
     """The repository that `path` lies in. Raises MuxError when there is none, or one without a commit."""
     if not path.is_dir():
         raise MuxError(f"{path}: there is no such folder; set `repo:` on the board to a git repository")
-    top = _run(path, "rev-parse", "--show-toplevel", check=False)
+    top = git(path, "rev-parse", "--show-toplevel", check=False, anywhere=True)
     if top.code != 0 and "not a git repository" in top.err:
         raise MuxError(f"{path}: not a git repository; run `git init` there, or set `repo:` on the board")
     if top.code != 0:
@@ -155,7 +161,7 @@ def is_ignored(path: Path, folder: bool = False) -> bool:
 
 
 def _asks_about(folder: Path, *words: str) -> bool:
-    done = _run(folder, *words, check=False)
+    done = git(folder, *words, check=False, anywhere=True)
     if done.code == 128 and "not a git repository" in done.err:
         return False
     return _answer(done)
@@ -230,19 +236,6 @@ def remote_of(folder: Path, base: str) -> str | None:
 
 def _count(folder: Path, *revisions: str) -> int:
     return int(git(folder, "rev-list", "--count", *revisions).out)
-
-
-def _run(
-    folder: Path,
-    *words: str,
-    check: bool = True,
-    timeout: float = 60.0,
-    extra: dict[str, str] | None = None,
-    input: str | None = None,
-) -> sh.Completed:
-    environment = git_environment(os.environ) | (extra or {})
-    argv = ["git", "--no-optional-locks", *words]
-    return sh.run(argv, cwd=folder, env=environment, timeout=timeout, check=check, input=input)
 
 
 def _answer(done: sh.Completed) -> bool:

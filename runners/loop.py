@@ -225,7 +225,8 @@ class ControlPlane:
         for change in changes:
             task = self._keeper.board.by_id[change.task]
             if change.status is not None and task.written_status:
-                wrong = next(each.text for each in task.problems if f"'{task.written_status}'" in each.text)
+                texts = (each.text for each in task.problems if f"'{task.written_status}'" in each.text)
+                wrong = next(texts, f"'{task.written_status}' is no status")
                 self._say("ignored", f"mux put '{change.status}' back: {wrong}", change.task)
             if change.status is not None and task.status is Status.DRAFT and task.sound:
                 text = f"'draft' is ignored while its worker runs; to end that: mux stop {change.task}"
