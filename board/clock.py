@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -29,6 +30,7 @@ def format_duration(seconds: float) -> str:
     return " ".join(parts[:2]) or "0s"
 
 
+@lru_cache(maxsize=4096)  # a status says the same times again each time
 def format_time(epoch: float) -> str:
     """UTC to the second, as it stands on the board: `2026-11-23T08:01:12Z`."""
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

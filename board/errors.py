@@ -6,6 +6,7 @@
     ├── BoardUnreadable       the file is there but cannot be a board (too large, binary, front matter broken)
     ├── BoardBusy             a writer has the file open; read again in a moment
     ├── BoardChanged          the file is not the version the caller read; nothing was written
+    ├── Damaged               a record of mux's own holds what mux never writes
     ├── LockHeld              somebody else holds the lock; says who
     └── CommandFailed         an external program failed or took too long (raised by `runners.sh`)
 
@@ -14,9 +15,16 @@ Anything else that reaches the top is a bug: exit 3, with where its log is.
 
 
 class MuxError(Exception):
-    """One line for a person: what, where, and what to do."""
+    """One line for a person: what, where, and what to do.
+
+    `told`: the same for whoever is not at this machine, without other programs' words and without names of files.
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str = "", told: str | None = None) -> None:
+        super().__init__(text)
+        self.told = text if told is None else told
 
 
 class UsageError(MuxError):
@@ -36,6 +44,10 @@ class BoardBusy(MuxError):
 
 
 class BoardChanged(MuxError):
+    pass
+
+
+class Damaged(MuxError):
     pass
 
 

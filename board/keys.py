@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from board import values
+from board import chat_values, values
 from board.frontmatter import Node
 
 
@@ -32,6 +32,11 @@ class Key:
 
 _BOARD, _TASK, _BOTH = Place.BOARD, Place.TASK, Place.BOTH
 _LIST = "a list of texts"
+
+
+def _duration(name: str, place: Place, example: str, default: str, meaning: str, works: bool = True) -> Key:
+    return Key(name, place, values.duration, "a duration", example, default, meaning, works)
+
 
 KEYS = (
     Key(
@@ -62,11 +67,9 @@ KEYS = (
         "`4`",
         "how many workers run at once",
     ),
-    Key(
+    _duration(
         "retain",
         _BOARD,
-        values.duration,
-        "a duration",
         "14d",
         "`14d`",
         "how long versions of the board are kept; older run folders and snapshots go with `mux clean`",
@@ -150,7 +153,7 @@ KEYS = (
         f"{_LIST} (rules)",
         "[committed, clean]",
         "`[clean]` for shell, `[committed, clean]` for agents",
-        "what must hold before a task is done",
+        "what must hold before a task is done: committed, clean, pushed, merged, check ([the done gate](done-gate.md))",
     ),
     Key(
         "finish",
@@ -161,15 +164,7 @@ KEYS = (
         "`merge`",
         "what `mux finish` does with the task's branch",
     ),
-    Key(
-        "timeout",
-        _BOTH,
-        values.duration,
-        "a duration",
-        "2h",
-        "none",
-        "a worker that runs longer is stopped, and the task has failed",
-    ),
+    _duration("timeout", _BOTH, "2h", "none", "a worker that runs longer is stopped, and the task has failed"),
     Key(
         "ports",
         _BOTH,
@@ -225,7 +220,8 @@ KEYS = (
         "`false`",
         "the task repeats an effect if it runs twice",
     ),
-    Key("check", _BOTH, values.text, "a command", "npm test", "none", "the command behind the `check` rule", False),
+    Key("check", _BOTH, values.text, "a command", "npm test", "none", "run in the worktree for the `check` rule"),
+    _duration("check_timeout", _BOTH, "30m", "`30m`", "a check that runs longer is ended, and the rule does not hold"),
     Key(
         "restart",
         _BOTH,
@@ -233,28 +229,46 @@ KEYS = (
         "safe, never or a mapping",
         "{when: safe, limit: 3, window: 1h}",
         "`safe`",
-        "what happens after a worker ended badly",
-        False,
+        "what mux may do by itself after a worker ended badly ([recovery](recovery.md))",
     ),
     Key(
-        "wait_slot",
+        "expiry",
         _BOTH,
-        values.duration,
-        "a duration",
-        "10m",
-        "`10m`",
-        "how long a waiting worker holds its slot",
-        False,
+        values.expiry,
+        "a mapping of recovery and gate to durations",
+        "{recovery: 72h, gate: 24h}",
+        "`{recovery: 72h, gate: 24h}`",
+        "how long you have to decide what mux, or a worker, asks; then the answer is no",
+    ),
+    _duration(
+        "done_grace", _BOTH, "30s", "`30s`", "how long a worker may stay after its `mux done` held, until it is ended"
     ),
     Key(
+        "outage",
+        _BOARD,
+        values.outage,
+        "a mapping of workers, within and pace",
+        "{workers: 3, within: 30s, pace: 10s}",
+        "`{workers: 3, within: 30s, pace: 10s}`",
+        "so many bad ends within that time are one outage; then restarts keep that pace",
+    ),
+    _duration("wait_slot", _BOTH, "10m", "`10m`", "how long a worker that waits for you holds its slot"),
+    _duration(
         "stuck_after",
         _BOTH,
-        values.duration,
-        "a duration",
         "30m",
-        "none",
-        "how long without news before a worker is shown as stuck",
-        False,
+        "`30m`",
+        "how long a worker that is to commit may print without a new tree, commit or report until it is shown as stuck",
+    ),
+    Key(
+        "nudge",
+        _BOTH,
+        values.duration_or_no,
+        "a duration or no",
+        "5m",
+        "`no`",
+        "how long an interactive agent may be idle until mux tells it, once, how to end its task "
+        "([agents](agents.md#a-nudge))",
     ),
     Key(
         "sandbox",
@@ -273,48 +287,25 @@ KEYS = (
         "resume or ask",
         "resume",
         "`resume`",
-        "what happens after many workers ended at once",
-        False,
+        "what happens after an outage: go on where that is safe, or ask about each",
     ),
     Key(
         "digests",
         _BOARD,
-        values.mappings,
-        "a list of mappings",
+        chat_values.digests,
+        "a list of mappings with at, timezone and channel",
         '[{at: "0 8 * * mon-fri", timezone: Europe/Berlin}]',
         "none",
-        "when a summary is posted",
-        False,
+        "when a summary is posted ([slack](slack.md))",
     ),
     Key(
         "slack",
         _BOARD,
-        values.mapping,
-        "a mapping",
-        "{channel: C0123ABCD}",
+        chat_values.slack,
+        "a mapping of channel, team, approvers, operators, quiet and api_url",
+        "{channel: C0123ABCD, approvers: [U012ABCDEF]}",
         "none",
-        "where and with whom mux talks in chat",
-        False,
-    ),
-    Key(
-        "approvers",
-        _BOARD,
-        values.texts,
-        f"{_LIST} (user ids)",
-        "[U012ABCDEF]",
-        "none",
-        "who may decide requests in chat",
-        False,
-    ),
-    Key(
-        "operators",
-        _BOARD,
-        values.texts,
-        f"{_LIST} (user ids)",
-        "[U012ABCDEF]",
-        "none",
-        "who may start and stop tasks in chat",
-        False,
+        "where and with whom mux talks in chat ([slack](slack.md))",
     ),
 )
 BY_NAME: Mapping[str, Key] = {key.name: key for key in KEYS}

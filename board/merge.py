@@ -147,11 +147,17 @@ def _only_ours(save: _Save, key: Key, base: Section | None, ours: Section) -> st
 
 def _only_theirs(save: _Save, key: Key, base: Section | None, theirs: Side) -> str | None:
     """New in the save, or deleted on the board meanwhile."""
-    human = theirs.human
+    human, unmoved = theirs.human, False
     if save.base and base:
-        if side(base).human == human:
+        if side(base).human != human:
+            save.say(key, "kept, though the board has deleted it: the save has changed it")
+        elif all(key in each.by_key for each in save.bases):
+            return None  # it was taken off after the save was opened
+        elif (unmoved := not _is_moved(save, save.base, key)) and key.kind is Kind.PROSE:
+            save.say(key, "stays out, as an earlier save of this revision has cut it; write it anew to have it back")
             return None
-        save.say(key, "kept, though the board has deleted it: the save has changed it")
+        else:
+            save.say(key, "it is back: an earlier save of this revision had cut it out, and this one has it again")
     elif save.base is None and any(each.human == human for each in save.history(key, theirs)):
         return None
     if key.kind is Kind.PROSE:
@@ -159,7 +165,22 @@ def _only_theirs(save: _Save, key: Key, base: Section | None, theirs: Side) -> s
     last = _last_known(save, key) if base or save.base is None else None
     theirs = mended(theirs, last.mux if last else "")
     status = _status(save, key, theirs, last)
+    word = theirs.status if status == theirs.written else status
+    if unmoved and word == Status.READY and key.name not in save.orders:
+        # Whoever cut it took the order back, and this may be an older buffer.
+        save.say(key, "its `ready` is older than that cut, and no order: it is a draft; write ready again")
+        status = str(Status.DRAFT)
     return with_owned(theirs, status, last.mux if last else "")
+
+
+def _is_moved(save: _Save, base: Version, key: Key) -> bool:
+    """It follows another section than it did: whoever saved it has pasted it there."""
+
+    def before(of: Version) -> Key | None:
+        names = [each for each in of.by_key if each == key or (each in base.by_key and each in save.theirs.by_key)]
+        return names[names.index(key) - 1] if names.index(key) else None
+
+    return before(base) != before(save.theirs)
 
 
 def _last_known(save: _Save, key: Key) -> Side | None:

@@ -162,6 +162,12 @@ def _task_found(
         found.append(Found(agent.value.start, text))
     if run and settings.agent != "shell":
         found.append(Found(run.key.start, f"`run` has no effect: the agent is {settings.agent}, not shell", "warning"))
+    if "check" in (settings.done_when or ()) and settings.check is None:
+        asked = block.entry("done_when")
+        who = "`done_when`" if asked else "`done_when` of the board"
+        where = "here or in the front matter" if asked else "to the task or to the front matter"
+        text = f"{who} asks for `check`, and there is none: add `check: command` {where}"
+        found.append(Found(asked.value.start if asked else 0, text))
     if mux and not isinstance(mux.value, Map) and not (isinstance(mux.value, Scalar) and not mux.value.value):
         found.append(Found(mux.key.start, "`mux:` is written by mux: what stands here will be replaced", "warning"))
     if settings.agent == "shell" and status is not Status.DRAFT and not settings.run and not has_script(prompt):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from board.errors import MuxError
+from board.errors import Damaged, MuxError
 
 _ADVICE = {
     errno.ENOSPC: "free some disk space and try again",
@@ -38,7 +38,8 @@ def one_line_errors(doing: str, path: Path) -> Iterator[None]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         advice = _ADVICE.get(error.errno or 0, "mend that and try again")
-        raise MuxError(f"{path}: cannot {doing}: {reason}; {advice}") from error
+        said = f"cannot {doing}: {reason}; {advice}"
+        raise MuxError(f"{path}: {said}", told=f"mux {said}") from error
 
 
 def digest(data: bytes) -> str:
@@ -131,13 +132,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except ValueError:  # also text that is not UTF-8
         value = None
     if not isinstance(value, dict):
-        raise MuxError(f"{path}: not a JSON object (damaged, or not written by mux); move it away and try again")
+        raise Damaged(f"{path}: not a JSON object (damaged, or not written by mux); move it away and try again")
     return value
 
 
 def write_json(path: Path, value: Mapping[str, Any], durable: bool = True) -> None:
-    """Writes `value` as one JSON object, private and atomically; any path survives as text. Raises `MuxError`."""
-    write_atomic(path, json.dumps(dict(value), indent=1).encode() + b"\n", durable=durable)
+    """Writes `value` as one JSON object, private and atomically; any path survives as text. Raises `MuxError`.
+
+    On one line: only that is encoded without Python, and the state of 200 tasks is written often.
+    """
+    write_atomic(path, json.dumps(dict(value)).encode() + b"\n", durable=durable)
 
 
 def _beside(path: Path) -> Path:

@@ -13,11 +13,7 @@ from typing import Any
 
 from board.clock import parse_duration
 from board.frontmatter import List, Map, Node, Scalar, as_python, plain_value
-from board.model import TASK_ID, RestartPolicy
-
-#: Rules of `done_when` that this version computes, and those that it only knows by name.
-RULES = ("committed", "clean")
-LATER_RULES = ("check", "pushed", "merged")
+from board.model import RULES, TASK_ID, ExpiryPolicy, OutagePolicy, RestartPolicy
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -90,6 +86,11 @@ def duration(node: Node) -> float:
     return seconds
 
 
+def duration_or_no(node: Node) -> float | None:
+    """None for `no`."""
+    return None if text(node) == "no" else duration(node)
+
+
 def texts(node: Node) -> tuple[str, ...]:
     """A list of texts; one text is a list of one."""
     if isinstance(node, Scalar):
@@ -145,24 +146,9 @@ def profiles(node: Node) -> Mapping[str, Any]:
     return value
 
 
-def mapping(node: Node) -> Mapping[str, Any]:
-    if not isinstance(node, Map):
-        raise NotOne
-    value: dict[str, Any] = as_python(node)
-    return value
-
-
-def mappings(node: Node) -> tuple[Any, ...]:
-    if not isinstance(node, List) or not all(isinstance(item, Map) for item in node.items):
-        raise NotOne
-    return tuple(as_python(item) for item in node.items)
-
-
 def rules(node: Node) -> tuple[str, ...]:
     names = texts(node)
     for name in names:
-        if name in LATER_RULES:
-            raise NotOne(f"this version cannot compute the rule '{name}' of `done_when` yet: use {' and '.join(RULES)}")
         if name not in RULES:
             raise NotOne(f"unknown rule '{name}' in `done_when`{nearest(name, RULES)}: known are {', '.join(RULES)}")
     return names
@@ -172,19 +158,51 @@ def restart(node: Node) -> RestartPolicy:
     """`safe`, `never`, or `{when: safe, limit: 3, window: 1h}`."""
     if isinstance(node, Scalar):
         return RestartPolicy(when=_restart_word(node))
+    durations = ("window", "long_window", "backoff", "longest_backoff", "early", "reset")
+    counts = ("limit", "long_limit", "same")
+    readers = {"when": _restart_word, **dict.fromkeys(counts, positive), **dict.fromkeys(durations, duration)}
+    return RestartPolicy(**mapping_of(node, "restart", readers))
+
+
+def expiry(node: Node) -> ExpiryPolicy:
+    return ExpiryPolicy(**mapping_of(node, "expiry", {"recovery": duration, "gate": duration}))
+
+
+def outage(node: Node) -> OutagePolicy:
+    readers = {"workers": positive, "within": duration, "pace": duration}
+    return OutagePolicy(**mapping_of(node, "outage", readers))
+
+
+def mapping_of(node: Node, name: str, readers: Mapping[str, Callable[[Node], Any]]) -> dict[str, Any]:
+    """The values of a mapping under the key `name`, each by its own reader; an unknown one gets a hint."""
     if not isinstance(node, Map):
         raise NotOne
     read: dict[str, Any] = {}
     for key, value in node.entries:
-        reader = {"when": _restart_word, "limit": positive, "window": duration}.get(key.value)
+        reader = readers.get(key.value)
         if reader is None:
-            raise NotOne(f"unknown key '{key.value}' in `restart`: known are when, limit, window")
-        read[key.value] = reader(value)
-    return RestartPolicy(**read)
+            hint = nearest(key.value, readers) or f": known are {', '.join(readers)}"
+            raise NotOne(f"unknown key '{key.value}' in `{name}`{hint}")
+        try:
+            read[key.value] = reader(value)
+        except NotOne as wrong:
+            if wrong.args or reader not in _KINDS:
+                raise
+            written = f"{key.value}: {value.value}" if isinstance(value, Scalar) else key.value
+            raise NotOne(f"`{written}` in `{name}` must be {_KINDS[reader]}") from None
+    return read
 
 
 def _restart_word(node: Node) -> Any:
     return one_of("safe", "never")(node)
+
+
+#: What a value of a mapping must be, by its reader.
+_KINDS: Mapping[Callable[[Node], Any], str] = {
+    duration: "a duration above 0, such as 90s, 10m or 1h",
+    positive: "a whole number, 1 or more",
+    _restart_word: "safe or never",
+}
 
 
 def one_of(*words: str) -> Callable[[Node], str]:

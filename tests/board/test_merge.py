@@ -213,6 +213,59 @@ def test_deleted_on_one_side_and_edited_on_the_other_stays() -> None:
     assert (status_of(kept, "b"), mux_of(kept, "b"), kept.orders) == ("done", {"attempt": "2"}, ())
 
 
+@pytest.mark.parametrize("ran", [False, True])
+@pytest.mark.parametrize("back", ["abcd", "acdb", "bacd"])
+def test_a_section_that_was_cut_and_is_pasted_back_on_one_revision_is_back(back: str, ran: bool) -> None:
+    """Cut, saved, pasted elsewhere, saved: all from one buffer, while mux may have written meanwhile."""
+    loaded = board(*(task(name) for name in "abcd"))
+    loaded = mux_wrote(loaded, 1, b=(Status.STOPPED, 2)) if ran else loaded
+    parts = {name: f"## {name}: " + loaded.split(f"## {name}: ")[1].split("## ")[0] for name in "abcd"}
+    top = loaded.split("## a: ")[0]
+    cut = top + "".join(parts[name] for name in "acd")
+    pasted = top + "# Later\n\n" + "".join(parts[name] for name in back)
+    ours = cut.replace("rev: 1", "rev: 2")
+    for now in (cut, ours):
+        merged = merge([loaded, cut], pasted, now, lambda: [loaded, cut, ours])
+        assert merged.text == pasted.replace("rev: 1", f"rev: {2 if now is ours else 1}")
+        assert [each.task for each in merged.decisions] == ["b"] and "it is back" in merged.decisions[0].text
+        assert merged.orders == ()
+        assert mux_of(merged, "b") == ({"attempt": "2"} if ran else {})
+
+
+@pytest.mark.parametrize("word", ["ready", '"ready"'])
+@pytest.mark.parametrize("pasted", [False, True])
+def test_an_order_that_was_taken_back_by_a_cut_is_none_again_from_a_buffer_of_before(pasted: bool, word: str) -> None:
+    """One that was pasted elsewhere is meant; one that stands where it stood may be another person's old buffer."""
+    loaded, cut = board(task("a", word), task("b")), board(task("b"))
+    order = (task("b"), task("a", word)) if pasted else (task("a", word), task("b"))
+    merged = merge([loaded, cut], board(*order, "# Later\n"), cut, lambda: [loaded, cut])
+    assert (status_of(merged, "a"), merged.orders) == ("ready" if pasted else "draft", ())
+    assert ("no order" in str(merged.decisions)) == (not pasted)
+    fresh = board(task("a", "ready"), task("b"), "# Later\n")
+    loaded = board(task("a"), task("b"))
+    merged = merge([loaded, cut], fresh, cut, lambda: [loaded, cut])
+    assert (status_of(merged, "a"), merged.orders) == ("ready", ("a",)), "a freshly written one"
+
+
+def test_prose_that_was_cut_and_is_pasted_elsewhere_is_back_and_else_said() -> None:
+    note = "# Note\n\nMine.\n\n"
+    loaded = board(task("a"), note, task("b"))
+    cut = loaded.replace(note, "")
+    pasted = cut + note
+    merged = merge([loaded, cut], pasted, cut)
+    assert merged.text == pasted and "it is back" in merged.decisions[0].text
+    merged = merge([loaded, cut], loaded.replace("Do it.", "Do that.", 1), cut)
+    assert merged.text == cut.replace("Do it.", "Do that.", 1) and "stays out" in merged.decisions[0].text
+
+
+def test_a_section_that_was_taken_off_after_the_save_was_opened_stays_off() -> None:
+    """As `mux archive` does it, under a revision of its own."""
+    loaded, ours = board(task("a"), task("b")), board(task("a"), rev=2)
+    assert merge([loaded], loaded.replace("Do it.", "Do that.", 1), ours).text == board(
+        task("a", prompt="Do that."), rev=2
+    )
+
+
 def test_a_new_task_is_fresh_and_brings_no_mux_keys() -> None:
     ours = mux_wrote(TWO, 2, a=(Status.RUNNING, 1))
     new = task("c", "ready", keys="mux:\n  attempt: 4\n")

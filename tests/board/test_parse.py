@@ -119,7 +119,9 @@ def test_bytes_that_are_no_board(data: bytes, says: str) -> None:
         (task("after: [b]") + task("", "bb"), 4, "a", "'b', which is no task on the board: did you mean 'bb'?"),
         (task("after: a"), 4, "a", "names the task itself"),
         (task("max_workers: 1"), 4, "a", "belongs to the whole board"),
-        (task("done_when: [check]"), 4, "a", "cannot compute the rule 'check'"),
+        (task("done_when: [check]"), 4, "a", "asks for `check`, and there is none: add `check: command` here"),
+        (task("status: draft\ndone_when: [clean, check]"), 5, "a", "asks for `check`"),
+        ("---\ndone_when: [check]\n---\n" + task("priority: 1"), 7, "a", "`done_when` of the board asks for `check`"),
         (task("done_when: [comitted]"), 4, "a", "did you mean 'committed'?"),
         (task("copy: [../x]"), 4, "a", "leads out of the repository"),
         (task("env: {A-B: 1}"), 4, "a", "no name of an environment variable"),
@@ -176,12 +178,13 @@ def test_many_circles_are_found_in_a_moment() -> None:
 
 
 def test_warnings_stop_nothing() -> None:
-    board = read("---\nslack: {channel: C1}\ncheck: npm test\n---\n\n" + task("restart: never") + "## Notes\n\nmine\n")
+    board = read(
+        "---\nsandbox: true\nstuck_after: 1h\n---\n\n" + task("sandbox: true\nrestart: never") + "## Notes\n\nmine\n"
+    )
     assert [(problem.line, problem.severity) for problem in board.problems] == [
         (2, "warning"),
-        (3, "warning"),
         (9, "warning"),
-        (14, "warning"),
+        (15, "warning"),
     ]
     assert board.sound and board.tasks[0].sound
     assert board.tasks[0].settings.restart.when == "never"

@@ -33,6 +33,8 @@ def test_the_example_of_each_key_is_right(key: object) -> None:
     ("text", "name", "value"),
     [
         ("timeout: 1h30m", "timeout", 5400.0),
+        ("nudge: 5m", "nudge", 300.0),
+        ("nudge: no", "nudge", None),
         ("base: 1.0", "base", "1.0"),
         ("base: yes", "base", "yes"),
         ("setup: npm ci", "setup", ("npm ci",)),
@@ -77,7 +79,9 @@ def test_run(text: str, value: object) -> None:
         "copy: [/etc/passwd]",
         "copy: [~/x]",
         "digests: daily",
-        "done_when: [merged]",
+        "done_when: [tested]",
+        "nudge: yes",
+        "nudge: 0s",
     ],
 )
 def test_wrong_values_say_what_is_expected(text: str) -> None:
@@ -89,9 +93,10 @@ def test_wrong_values_say_what_is_expected(text: str) -> None:
 
 
 def test_a_tasks_keys_win_over_the_boards() -> None:
-    board = board_settings(read("agent: claude\nbase: main\nenv: {A: 1, B: 1}\nrepo: x"))
-    own = task_settings(read("base: dev\nenv: {B: 2}", Place.TASK), board.defaults)
+    board = board_settings(read("agent: claude\nbase: main\nenv: {A: 1, B: 1}\nrepo: x\nnudge: 5m"))
+    own = task_settings(read("base: dev\nenv: {B: 2}\nnudge: no", Place.TASK), board.defaults)
     assert (board.repo, own.agent, own.base, own.env) == ("x", "claude", "dev", {"A": "1", "B": "2"})
+    assert (board.defaults.nudge, own.nudge) == (300.0, None)
 
 
 def test_the_table_has_a_row_for_each_key() -> None:
