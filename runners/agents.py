@@ -6,9 +6,10 @@ new ones. Every command is an argument list: no prompt ever passes through a she
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,9 @@ from typing import Any, Literal
 from board.errors import MuxError
 from board.fences import script_blocks
 from board.model import Problem
+from runners.limits import read_limits
 from runners.profiles import PLACEHOLDER, Mode, Profile, read_profile
+from runners.screens import read_screens
 
 __all__ = [
     "BUILT_IN",
@@ -26,6 +29,7 @@ __all__ = [
     "Profile",
     "Script",
     "command",
+    "environment",
     "load",
     "names",
     "problems",
@@ -36,6 +40,9 @@ __all__ = [
 
 #: The profiles of `agents.yaml`, without reading it: `mux status` only needs to know the names.
 BUILT_IN = frozenset({"shell", "claude", "codex", "gemini", "opencode", "aider"})
+
+#: The folder of a run folder for the files that an agent is started with.
+FILES = "agent"
 
 #: Linux allows one argument of 128 KiB; what stands around the prompt in its item needs some of it.
 LONGEST_ARGUMENT = 100_000  # bytes
@@ -64,7 +71,7 @@ def names(board_agents: Mapping[str, Any]) -> frozenset[str]:
 
 def load(board_agents: Mapping[str, Any]) -> Mapping[str, Profile]:
     """The built-in profiles with the board's laid over them. Raises `MuxError` with the first of `problems`."""
-    profiles = dict(_built_in())
+    profiles = dict(_built_in()[0])
     for name, written in board_agents.items():
         profiles[str(name)] = _overlaid(str(name), written)
     return MappingProxyType(profiles)
@@ -124,10 +131,13 @@ def command(
     *,
     git_dir: Path,
     common_dir: Path,
+    run_dir: Path,
+    home: Path | None = None,
 ) -> Command:
     """How an agent starts or resumes with `prompt`, which `prompt_file` holds too.
 
-    `git_dir` is the private git folder of the worker's worktree, `common_dir` the one it shares with its repository.
+    `git_dir` is the private git folder of the worker's worktree, `common_dir` the one it shares with its repository;
+    `run_dir` holds what the worker says to mux, and in `FILES` the profile's files; `home` is the worktree.
     Raises `MuxError` when the profile does not have the mode.
     """
     chosen = profile.mode(mode)
@@ -138,9 +148,22 @@ def command(
         "session": session,
         "git_dir": str(git_dir),
         "common_dir": str(common_dir),
+        "run_dir": str(run_dir),
+        "files": str(run_dir / FILES),
+        "quoted_home": json.dumps(str(home or ""), ensure_ascii=False),
     }
     argv = chosen.resume if resume and chosen.resume else chosen.start
     return Command(_filled(argv, profile.options, values), prompt_file if chosen.stdin else None)
+
+
+def environment(profile: Profile, mode: str, run_dir: Path, inherited: Collection[str]) -> dict[str, str]:
+    """The variables that an agent is started with, beside those that it inherits, which stay as they are."""
+    values = {"run_dir": str(run_dir), "files": str(run_dir / FILES)}
+    return {
+        name: PLACEHOLDER.sub(lambda match: values[match[1]], value)
+        for name, value in profile.mode(mode).environment
+        if name not in inherited
+    }
 
 
 def _as_argument(prompt: str, prompt_file: Path) -> str:
@@ -162,12 +185,24 @@ def _filled(argv: tuple[str, ...], options: tuple[str, ...], values: Mapping[str
 
 
 @cache
-def _built_in() -> Mapping[str, Profile]:
+def _built_in() -> tuple[Mapping[str, Profile], Profile]:
+    """The profiles of `agents.yaml`, and what an agent that only a board knows begins as."""
     from ruamel.yaml import YAML
 
     written = YAML(typ="safe").load(Path(__file__).with_name("agents.yaml").read_text(encoding="utf-8"))
-    return {name: read_profile(Profile(name, name), keys) for name, keys in written.items()}
+    shared = written.pop("every-agent")
+    every = Profile(
+        *("", ""),
+        limits=read_limits((), shared["limits"], "every-agent.limits"),
+        screens=read_screens((), shared["screens"], "every-agent.screens"),
+    )
+    bases = {name: replace(every, name=name, program=name) for name in written}
+    bases["shell"] = Profile("shell", "sh")  # a script's output is not an agent's
+    # It draws no menus, and no input line while it prints: what looks like a menu is quoted.
+    bases["aider"] = replace(bases["aider"], screens=())
+    return {name: read_profile(base, written[name]) for name, base in bases.items()}, every
 
 
 def _overlaid(name: str, written: Any) -> Profile:
-    return read_profile(_built_in().get(name) or Profile(name, name), written)
+    built_in, every = _built_in()
+    return read_profile(built_in.get(name) or replace(every, name=name, program=name), written)

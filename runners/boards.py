@@ -12,17 +12,7 @@ from runners import agents
 def read_board(text: str, previous: Board | None = None, name: str = "board.md") -> Board:
     """Parse a board. Raises BoardUnreadable; everything else that is wrong is among its problems."""
     board = parse(text, agents.BUILT_IN, previous, name)
-    found = agents.problems(board.settings.agents, key_line(board, "agents")) if board.settings.agents else ()
+    found = agents.problems(board.settings.agents, board.key_line("agents")) if board.settings.agents else ()
     if not found:
         return board
     return replace(board, problems=tuple(sorted((*board.problems, *found), key=lambda problem: problem.line)))
-
-
-def key_line(board: Board, key: str) -> int:
-    """The line of a key of the front matter; 1 when it is not there."""
-    for number, line in enumerate(board.text.splitlines(), 1):
-        if number > 1 and line.rstrip() == "---":
-            break
-        if line.startswith(f"{key}:"):
-            return number
-    return 1

@@ -37,6 +37,14 @@ def held_by(folder: Path, task: str) -> int | None:
         os.close(descriptor)
 
 
+def epoch(folder: Path, task: str) -> int | None:
+    """The newest epoch of the task, held or not; None when there never was one."""
+    try:
+        return _epoch(claim_path(folder, task).read_bytes())
+    except FileNotFoundError:
+        return None
+
+
 def grant(folder: Path, task: str, epoch: int, now: float) -> None:
     """Write the claim for `epoch`. Raises LockHeld, with who has it, while a wrapper holds it."""
     path = claim_path(folder, task)

@@ -1,40 +1,33 @@
-"""The done gate, and what mux concludes about an attempt that ended. Pure: facts in, an outcome out."""
+"""The done gate: which rules hold, and the words for it. Pure."""
 
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Iterable
 
 from board.clock import format_duration
 from board.model import Status
-from runners.model import Attempt, Outcome, TreeFacts
+from runners.model import Attempt, CheckResult, Outcome, TreeFacts
 
 _EXIT_MEANINGS = {126: "not executable", 127: "command not found"}
 
 
-def conclude(attempt: Attempt, facts: TreeFacts | None, now: float) -> Outcome:
-    """The outcome of an ended attempt. `facts` is what git says of its home now; None when the home is gone."""
-    if attempt.stop is not None:
-        return _stopped(attempt, facts, now)
-    if attempt.exit is None:
-        if attempt.rebooted:
-            return _failed("interrupted", "interrupted: the machine went down while it ran", facts, now)
-        return _failed("lost", "interrupted: its wrapper was killed, so its exit is unknown", facts, now)
-    if attempt.exit.hangup:  # in setup too
-        return _failed("interrupted", "interrupted: its window or the tmux server was closed", facts, now)
-    if attempt.exit.phase == "setup":
-        return _failed("setup", f"setup: {describe_exit(attempt)}; read it with: mux logs {attempt.task}", facts, now)
-    if attempt.exit.code != 0:
-        return _failed("exit", describe_exit(attempt), facts, now)
-    return _judge(attempt, facts, now)
+def unreadable(attempt: Attempt, told: str, now: float) -> Outcome:
+    """The outcome of an ended attempt whose home git cannot read: a person has to look. `told`: no words of git's."""
+    return Outcome(Status.BLOCKED, "home", f"{describe_exit(attempt)}, but its home cannot be read: {told}", now)
 
 
-def unreadable(attempt: Attempt, error: str, now: float) -> Outcome:
-    """The outcome of an ended attempt whose home git cannot read: a person has to look."""
-    return Outcome(Status.BLOCKED, "home", f"{describe_exit(attempt)}, but its home cannot be read: {error}", now)
+def broken_rules(
+    done_when: tuple[str, ...],
+    facts: TreeFacts | None,
+    branch: str,
+    check: CheckResult | None = None,
+    base: str | None = None,
+) -> list[tuple[str, str]]:
+    """The rules of the done gate that do not hold, each with what is missing. What is unknown does not hold.
 
-
-def broken_rules(done_when: tuple[str, ...], facts: TreeFacts | None, branch: str) -> list[tuple[str, str]]:
-    """The rules of the done gate that do not hold, each with what is missing. `branch` is where the work belongs."""
+    `branch` is where the work belongs, `base` where it is to be merged, `check` how the check of these files ended.
+    """
     if facts is None:
         return [("home", "its worktree is gone")]
     broken = []
@@ -44,21 +37,39 @@ def broken_rules(done_when: tuple[str, ...], facts: TreeFacts | None, branch: st
         broken.append(("committed", "no commit on its branch"))
     if "clean" in done_when and not facts.clean:
         broken.append(("clean", describe_dirt(facts)))
+    if "pushed" in done_when and not facts.pushed:
+        broken.append(("pushed", _describe_unpushed(facts)))
+    if "merged" in done_when and not facts.merged:
+        into = base or "its base"
+        unknown = f"it is unknown whether it is merged into {into}"
+        broken.append(("merged", f"it is not merged into {into}" if facts.merged is False else unknown))
+    if "check" in done_when and facts.branch == branch and (wrong := _describe_check(check, facts)):
+        broken.append(("check", wrong))
     return broken
+
+
+def verdict(broken: Iterable[tuple[str, str]]) -> Status:
+    """Nothing broken: done. All but `merged` hold: a person reviews and merges it. Else a person has to look."""
+    rules = {rule for rule, _ in broken}
+    if not rules:
+        return Status.DONE
+    return Status.REVIEW if rules == {"merged"} else Status.BLOCKED
 
 
 def describe_exit(attempt: Attempt) -> str:
     """`exit 1`, `exit 127 (command not found)`, `signal 9 (SIGKILL)`."""
-    if attempt.exit is None:
-        return "exit unknown"
-    if attempt.exit.signal is not None:
+    return "exit unknown" if attempt.exit is None else _describe_end(attempt.exit.code, attempt.exit.signal)
+
+
+def _describe_end(code: int | None, signal: int | None) -> str:
+    if signal is not None:
         try:
-            name = signals.Signals(attempt.exit.signal).name
+            name = signals.Signals(signal).name
         except ValueError:
-            return f"signal {attempt.exit.signal}"
-        return f"signal {attempt.exit.signal} ({name})"
-    meaning = _EXIT_MEANINGS.get(attempt.exit.code or 0)
-    return f"exit {attempt.exit.code}" + (f" ({meaning})" if meaning else "")
+            return f"signal {signal}"
+        return f"signal {signal} ({name})"
+    meaning = _EXIT_MEANINGS.get(code or 0)
+    return f"exit {code}" + (f" ({meaning})" if meaning else "")
 
 
 def describe_dirt(facts: TreeFacts) -> str:
@@ -71,33 +82,25 @@ def describe_dirt(facts: TreeFacts) -> str:
     return ", ".join(parts)
 
 
-def _judge(attempt: Attempt, facts: TreeFacts | None, now: float) -> Outcome:
-    broken = broken_rules(attempt.done_when, facts, attempt.home.branch)
-    if broken:
-        missing = "; ".join(text for _, text in broken)
-        return Outcome(Status.BLOCKED, "gate", f"claimed done, but {missing}", now)
-    assert facts is not None
-    commits = f"{facts.commits} commit{'s' if facts.commits != 1 else ''}"
-    why = f"exit 0; {commits}, tree {'clean' if facts.clean else 'not clean'}"
-    return Outcome(Status.DONE, "done", why, now, facts.head)
+def _describe_unpushed(facts: TreeFacts) -> str:
+    if facts.pushed is None:
+        return "its branch has no upstream on a remote"
+    if facts.unpushed:
+        return f"{facts.unpushed} commit{'s' if facts.unpushed != 1 else ''} not pushed"
+    return "its upstream has commits that it does not have"
 
 
-def _stopped(attempt: Attempt, facts: TreeFacts | None, now: float) -> Outcome:
-    assert attempt.stop is not None
-    if attempt.stop.reason == "timeout":
-        limit = format_duration(attempt.timeout or 0)
-        return _failed("timeout", f"timeout: ended after {limit}", facts, now)
-    if attempt.stop.reason == "restart":
-        return Outcome(Status.STOPPED, "restart", "ended for the restart that a person ordered", now)
-    return Outcome(Status.STOPPED, "stopped", "stopped by a person" + _dirt(facts), now)
-
-
-def _failed(reason: str, why: str, facts: TreeFacts | None, now: float) -> Outcome:
-    return Outcome(Status.FAILED, reason, why + _dirt(facts), now)
-
-
-def _dirt(facts: TreeFacts | None) -> str:
-    return f"; {describe_dirt(facts)}" if facts is not None and not facts.clean else ""
+def _describe_check(check: CheckResult | None, facts: TreeFacts) -> str:
+    """What is wrong with the check of these files; empty when it holds."""
+    if check is None:
+        return "its check did not run: there is no `check:` command on the board"
+    if not check.steady or check.head != facts.head:
+        return "the tree keeps changing while it is checked"
+    if check.holds:
+        return ""
+    if check.code is None and check.signal is None:
+        return f"its check was ended at its time limit, after {format_duration(check.seconds)}"
+    return f"its check failed: {_describe_end(check.code, check.signal)}"
 
 
 def _files(count: int) -> str:

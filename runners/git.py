@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,10 @@ def open_repository(path: Path) -> Repository:
     if top.code != 0 and "not a git repository" in top.err:
         raise MuxError(f"{path}: not a git repository; run `git init` there, or set `repo:` on the board")
     if top.code != 0:
-        raise MuxError(f"{path}: cannot be used as a repository: {sh.failure(top)}")
+        error = sh.failure(top)
+        raise MuxError(
+            f"{path}: cannot be used as a repository: {error}", f"the repository cannot be used: {error.told}"
+        )
     root = Path(_line(top))
     common = root / _line(git(root, "rev-parse", "--git-common-dir"))
     if resolve(root, "HEAD") is None:
@@ -89,24 +93,49 @@ def branch_exists(folder: Path, branch: str) -> bool:
     return _answer(git(folder, "show-ref", "--verify", "--quiet", f"refs/heads/{branch}", check=False))
 
 
-def tree_facts(home: Home) -> TreeFacts:
-    """What git says of a home. Raises CommandFailed when it is gone or cannot be asked."""
+def tree_facts(home: Home, base: str | None = None) -> TreeFacts:
+    """What git says of a home; with `base`, also whether that has all of it.
+
+    Raises CommandFailed when the home is gone or cannot be asked.
+    """
     # The person's settings could hide untracked files or changed submodules, and with them work that would be lost.
     flags = ("--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--ignore-submodules=none", "--no-renames")
     records = git(home.path, "status", *flags).out.split("\0")
     headers = dict(record[2:].split(" ", 1) for record in records if record.startswith("# "))
-    branch = headers["branch.head"]
+    head, branch = headers["branch.oid"], headers["branch.head"]
+    unpushed, pushed = _against_upstream(home.path, headers)
     return TreeFacts(
-        head=headers["branch.oid"],
+        head=head,
         branch=None if branch == "(detached)" else branch,
-        commits=_count(home.path, "HEAD", f"^{home.start_commit}"),
+        commits=_count(home.path, "HEAD", f"^{home.start_commit}") if head != home.start_commit else 0,
         modified=sum(record[:2] in ("1 ", "2 ", "u ") for record in records),
         untracked=sum(record.startswith("? ") for record in records),
+        unpushed=unpushed,
+        pushed=pushed,
+        merged=is_merged(home.path, head, base) if base is not None else None,
     )
 
 
+def _against_upstream(folder: Path, headers: Mapping[str, str]) -> tuple[int | None, bool | None]:
+    """How many commits the upstream lacks, and whether it is the same commit; None when there is none, or no more."""
+    upstream, counts = headers.get("branch.upstream"), headers.get("branch.ab")
+    if upstream is None or counts is None:  # no counts: it is configured, and gone
+        return None, None
+    ahead, behind = (abs(int(count)) for count in counts.split(" "))
+    # The upstream may be a branch of this very repository: what is there has not gone anywhere.
+    if not branch_is_remote(folder, upstream):
+        return None, None
+    return ahead, ahead == behind == 0
+
+
+def branch_is_remote(folder: Path, name: str) -> bool:
+    """Whether the name is that of a remote's branch, as last fetched."""
+    return _answer(git(folder, "show-ref", "--verify", "--quiet", f"refs/remotes/{name}", check=False))
+
+
 def is_merged(folder: Path, commit: str, base: str) -> bool:
-    """Whether all of `commit` is in `base`: reachable, or every commit picked over, or squashed into one.
+    """Whether all of `commit` is in `base`: reachable, every commit picked over, squashed into one, or merging it would
+    change nothing.
 
     A branch without a commit of its own is merged in this sense. Unrelated histories are not.
     """
@@ -115,7 +144,9 @@ def is_merged(folder: Path, commit: str, base: str) -> bool:
     fork = git(folder, "merge-base", base, commit, check=False)
     if not _answer(fork):
         return False
-    return _all_in(folder, base, commit) or _all_in(folder, base, _squashed(folder, commit, _line(fork)))
+    if _all_in(folder, base, commit) or _all_in(folder, base, _squashed(folder, commit, _line(fork))):
+        return True
+    return _adds_nothing(folder, base, commit)
 
 
 def _all_in(folder: Path, base: str, commit: str) -> bool:
@@ -127,6 +158,14 @@ def _squashed(folder: Path, commit: str, fork: str) -> str:
     """A loose commit with all the changes since the fork in one; nothing refers to it, git clears it away in time."""
     who = {f"GIT_{role}_{part}": "mux@localhost" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
     return _line(git(folder, "commit-tree", f"{commit}^{{tree}}", "-p", fork, "-m", "squashed", extra=who))
+
+
+def _adds_nothing(folder: Path, base: str, commit: str) -> bool:
+    """Whether `base` would be the same after merging `commit`. A patch id is of the lines around a change, too: where
+    those differ, only this knows a squashed branch again, while nobody changed its lines since. Git before 2.38 cannot
+    say, and says no."""
+    merged = git(folder, "merge-tree", "--write-tree", base, commit, check=False)
+    return merged.code == 0 and _line(merged) == _line(git(folder, "rev-parse", "--verify", f"{base}^{{tree}}"))
 
 
 def diffstat(folder: Path, start: str, end: str | None = None) -> str:
@@ -232,6 +271,11 @@ def remote_of(folder: Path, base: str) -> str | None:
     preferred = [_line(known), "origin"] if known.code == 0 else ["origin"]
     only = remotes if len(remotes) == 1 else []
     return next((name for name in [*preferred, *only] if name in remotes), None)
+
+
+def beyond(home: Home, commit: str) -> int | None:
+    """How many commits on the home's HEAD `commit` does not have; None when git does not have that commit."""
+    return _count(home.path, "HEAD", f"^{commit}") if resolve(home.path, commit) else None
 
 
 def _count(folder: Path, *revisions: str) -> int:

@@ -235,11 +235,15 @@ def _copy(root: Path, home: Path, name: str) -> None:
     _check_inside(root, source, name)
     _check_inside(home, target.parent, name)
     if not source.exists():
-        raise MuxError(f"copy: {name}: there is no such file in {root}; make it, or take it out of `copy:`")
+        raise MuxError(
+            f"copy: {name}: there is no such file in {root}; make it, or take it out of `copy:`",
+            told="a file of `copy:` is not there; make it, or take it out of `copy:`",
+        )
     with one_line_errors("make the folder", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
     if not is_ignored(target, folder=source.is_dir()):
-        raise MuxError(f"copy: {name}: git does not ignore it, so a worker could commit it; add it to .gitignore")
+        why = ", so a worker could commit it; add it to .gitignore"
+        raise MuxError(f"copy: {name}: git does not ignore it{why}", told=f"git does not ignore a file of `copy:`{why}")
     with one_line_errors("copy", target):
         if source.is_dir():
             shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
@@ -251,4 +255,7 @@ def _check_inside(folder: Path, path: Path, name: str) -> None:
     """Links are followed, so none on the way leads out."""
     outside = not path.resolve().is_relative_to(folder.resolve())
     if outside or not name or Path(name).is_absolute() or ".." in Path(name).parts or ".git" in Path(name).parts:
-        raise MuxError(f"copy: {name}: is not inside the repository {folder}; copy files of the repository only")
+        raise MuxError(
+            f"copy: {name}: is not inside the repository {folder}; copy files of the repository only",
+            told="a file of `copy:` is not inside the repository; copy files of the repository only",
+        )

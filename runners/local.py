@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from board.errors import LockHeld, MuxError
 from board.model import Status
-from board.storage import private_folder, write_atomic
-from runners import agents, claims, deliver, git, homes, processes, restore, snapshots, wrapper
+from board.storage import private_folder
+from runners import (
+    agents,
+    claims,
+    deliver,
+    git,
+    health_records,
+    homes,
+    judge,
+    lingering,
+    once,
+    once_questions,
+    output,
+    processes,
+    restore,
+    signals,
+    snapshots,
+    terminals,
+    wrapper,
+)
+from runners.check import Checks
+from runners.command_folder import command_folder
 from runners.host import Host, StartOrder
-from runners.model import Attempt, Home, HostState, Liveness, Outcome, Stop, TreeFacts
+from runners.journal import Redact, unredacted
+from runners.model import Attempt, HostState, Liveness, Outcome, Stop
+from runners.own_log import told, write_words
 from runners.records import Records
+from runners.start_order import CannotStart, command_of, start_commit
 from runners.tmux import Tmux
 
 #: A wrapper that has not recorded its start after this many seconds never will.
@@ -23,16 +48,34 @@ _START_LIMIT = 30.0
 _POLL = 0.004
 
 
-def local_host(board: Path, folder: Path, environment: Mapping[str, str]) -> Host:
-    """The host for the board at `board`, with its run records in `folder` (`.mux`)."""
-    local = _Local(board, folder, environment)
+def local_host(board: Path, folder: Path, environment: Mapping[str, str], redact: Redact = unredacted) -> Host:
+    """The host for the board at `board`, with its run records in `folder` (`.mux`).
+
+    `redact`: what every reason goes through before it is kept, as the board shows it.
+    """
+    local = _Local(board, folder, environment, redact)
     return Host(
         observe=local.observe,
         start=local.start,
         abandon=local.abandon,
         stop=local.stop,
-        tree=tree,
+        tree=judge.tree,
+        judge=lambda attempt, rules: judge.judge(local.checks, attempt, rules),
+        end_checks=local.checks.end,
         conclude=lambda attempt, outcome: local.records.conclude(attempt.task, attempt.number, outcome),
+        record_judged=lambda attempt, judged: local.records.judge(attempt.task, attempt.number, judged),
+        record_nudge=lambda attempt, nudge: local.records.nudge(attempt.task, attempt.number, nudge),
+        tail=lambda attempt: output.tail(local.records.run_folder(attempt.task, attempt.number)),
+        once_running=lambda task: once.running(folder, task),
+        once_unfinished=lambda task: once.unfinished(folder, task),
+        once_finished=lambda task: once.finished(folder, task),
+        once_undecided=lambda task: once_questions.undecided(folder, task, redact),
+        once_decide=lambda task, choice, by, before: once_questions.decide(folder, task, choice, by, before, redact),
+        beyond=git.beyond,
+        under_way=lambda home: deliver.under_way(home.path),
+        reset=restore.reset,
+        finish_reset=restore.finish_reset,
+        snapshot_holding=snapshots.holding,
         snapshot=snapshots.take,
         snapshots=snapshots.kept,
         snapshot_lines=snapshots.lines,
@@ -44,6 +87,20 @@ def local_host(board: Path, folder: Path, environment: Mapping[str, str]) -> Hos
         history=local.records.all_of,
         close=local.close,
         windows=local.tmux.windows,
+        look=local.tmux.look,
+        screen=local.tmux.capture_styled,
+        cursor=local.tmux.cursor,
+        paste=local.tmux.paste,
+        press=local.tmux.press,
+        terminal=lambda window: terminals.look(local.tmux.terminal(window)),
+        sent=lambda attempts: output.written_at(folder, attempts, "sent"),
+        printed=lambda attempts: output.written_at(folder, attempts, "output.log"),
+        computed=local.computed,
+        recall=lambda task, number, now: health_records.recall(local.records.run_folder(task, number), now),
+        remember=lambda task, number, health: health_records.keep(local.records.run_folder(task, number), health),
+        signal=signals.Signals(folder).newest,
+        progress=snapshots.progress,
+        stray=lambda task: lingering.stray(local.records, local.tmux.windows(), board, task),
         hold=local.hold,
         branch_facts=deliver.branch_facts,
         deliver=deliver.carry_out,
@@ -57,25 +114,14 @@ def local_host(board: Path, folder: Path, environment: Mapping[str, str]) -> Hos
     )
 
 
-def tree(home: Home) -> TreeFacts | None:
-    """What git says of the home; None when its folder is gone."""
-    return git.tree_facts(home) if (home.path / ".git").exists() else None
-
-
-class _CannotStart(Exception):
-    """Private: carries the outcome of an attempt that cannot start."""
-
-    def __init__(self, status: Status, reason: str, why: str) -> None:
-        super().__init__(why)
-        self.status, self.reason = status, reason
-
-
 class _Local:
-    def __init__(self, board: Path, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, board: Path, folder: Path, environment: Mapping[str, str], redact: Redact) -> None:
         self.board = board
         self.folder = folder
-        self.records = Records(folder)
+        self.records = Records(folder, redact)
+        self.redact = redact
         self.tmux = Tmux(board, folder, environment)
+        self.checks = Checks(board, folder, self.tmux.environment)
 
     def observe(self) -> HostState:
         # Wake files say only "look again": they go first, so that what comes while looking wakes the loop once more.
@@ -84,43 +130,60 @@ class _Local:
         attempts = self.records.attempts()
         return HostState(attempts, self.tmux.windows(), self.records.abandoned(), self.records.unreadable())
 
+    def computed(self, attempts: Sequence[tuple[str, int]]) -> dict[str, float]:
+        spent = processes.session_times()
+        sessions = {task: self.records.session(task, number) for task, number in attempts} if spent else {}
+        return {task: spent[found[0]] for task, found in sessions.items() if found and found[0] in spent}
+
     @contextmanager
     def hold(self, task: str) -> Iterator[None]:
         with deliver.hold(self.folder, task):
-            self._check_nothing_lingers(task)
+            lingering.check(self.records, task)
+            if stray := lingering.stray(self.records, self.tmux.windows(), self.board, task):
+                raise MuxError(f"{task}: {stray}")
             yield
 
-    def _check_nothing_lingers(self, task: str) -> None:
-        """What a worker left running in the background works in its home still. Raises `MuxError`."""
-        attempt = self.records.attempts().get(task)
-        over = attempt is not None and attempt.liveness is Liveness.ENDED
-        session = self.records.session(task, attempt.number) if attempt and over else None
-        left = processes.session_members(*session) if session else ()
-        if attempt and left:
-            pids = " ".join(map(str, left))
-            raise MuxError(f"{task}: attempt {attempt.number} left a process that lives; end it with: kill {pids}")
-
     def start(self, order: StartOrder) -> Attempt:
-        self._check_nothing_lingers(order.task)
+        lingering.check(self.records, order.task)
+        self.checks.end_left(order.task)
         number = self._claim(order)
+        if order.new:
+            once.set_aside(self.folder, order.task, number)
         intent = self._intent(order, number)
         self.records.plan(order.task, number, intent, durable=False)
         try:
             self._open(order, number, intent)
-        except _CannotStart as error:
+        except CannotStart as error:
             self._give_up(order.task, number, Outcome(error.status, error.reason, str(error), time.time()))
         except MuxError as error:
-            self._give_up(order.task, number, Outcome(Status.FAILED, "start", f"does not start: {error}", time.time()))
+            write_words(self.folder, order.task, error)
+            self._give_up(
+                order.task, number, Outcome(Status.FAILED, "start", f"does not start: {told(error)}", time.time())
+            )
         return self.records.read(order.task, number)
 
     def abandon(self, task: str, number: int) -> None:
         self._give_up(task, number, Outcome(None, "abandoned", "it never started", time.time()))
 
     def stop(self, attempt: Attempt, stop: Stop) -> None:
-        self.records.stop(attempt.task, attempt.number, stop)
-        session = self.records.session(attempt.task, attempt.number)
-        if session is not None and not processes.end_session(*session):
-            raise MuxError(f"{attempt.task}: a process of its session {session[0]} does not end, not even by KILL")
+        """Writes down whether its command lived when it was signalled: one that did not has ended by itself."""
+        task, number = attempt.task, attempt.number
+        now = self.records.read(task, number)
+        if now.stop is None:
+            if now.liveness is Liveness.ENDED:
+                return  # since it was looked at: there is nothing to end, and how it ended is its own
+            self.records.stop(task, number, stop)
+        session = self.records.session(task, number)
+        if session is None:
+            return
+        meant = now.stop or stop
+
+        def reached(at: float) -> None:
+            if meant.reached is None:
+                self.records.stop(task, number, replace(meant, reached=at))
+
+        if not processes.end_session(*session, command=self.records.command(task, number), reached=reached):
+            raise MuxError(f"{task}: a process of its session {session[0]} does not end, not even by KILL")
 
     def attach(self, task: str | None) -> list[str]:
         windows = self.tmux.windows()
@@ -164,6 +227,8 @@ class _Local:
     def _intent(self, order: StartOrder, number: int) -> dict[str, Any]:
         settings = order.settings
         variables = {"MUX_TASK": order.task, "MUX_ATTEMPT": str(number), "MUX_BOARD": str(self.board)}
+        path = settings.env.get("PATH") or self.tmux.environment["PATH"]
+        variables["PATH"] = f"{path}{os.pathsep}{command_folder(self.folder)}"
         return {
             "task": order.task,
             "attempt": number,
@@ -175,6 +240,11 @@ class _Local:
             "start_commit": "",
             "timeout": settings.timeout,
             "done_when": list(order.done_when),
+            "cause": order.cause,
+            "how": order.how,
+            "why": order.why,
+            "known_good": order.known_good,
+            "conversation": order.conversation or number,
             "env": {**settings.env, **variables},
             "ports": settings.ports,
             "setup": list(settings.setup),
@@ -187,11 +257,13 @@ class _Local:
         """Home, prompt and command, then the window; returns once the wrapper recorded its start."""
         self._check_program(order.profile)
         repository = git.open_repository(order.repository)
-        start = _start_commit(repository, order)
+        start = start_commit(repository, order)
         home = homes.prepare(repository, order.home, order.branch, start, order.settings.copy).home
         run = self.records.run_folder(order.task, number)
-        command = self._command(order, repository, run, number)
+        command = command_of(self.board, order, repository, run, number)
+        added = agents.environment(order.profile, order.settings.mode, run, self.tmux.environment)
         completed = intent | {
+            "env": added | intent["env"],
             "start_commit": home.start_commit,
             "setup_marker": str(homes.setup_marker(home)),
             "argv": list(command.argv),
@@ -204,7 +276,7 @@ class _Local:
         deadline = time.monotonic() + _START_LIMIT
         while not (run / "start.json").exists():
             if time.monotonic() > deadline or processes.start_time(window.pid) is None:
-                raise _CannotStart(Status.FAILED, "start", "does not start: its wrapper ended; see its window")
+                raise CannotStart(Status.FAILED, "start", "does not start: its wrapper ended; see its window")
             time.sleep(_POLL)
 
     def _check_program(self, profile: agents.Profile) -> None:
@@ -213,47 +285,4 @@ class _Local:
         if not known and shutil.which(profile.program, path=self.tmux.environment["PATH"]) is None:
             how = f"; {profile.install}" if profile.install else ""
             why = f"does not start: there is no program {profile.program} on PATH{how}"
-            raise _CannotStart(Status.FAILED, "program", why)
-
-    def _command(self, order: StartOrder, repository: git.Repository, run: Path, number: int) -> agents.Command:
-        """What the wrapper runs. Prompt and script are files of the run folder, never part of a command line's text."""
-        prompt = run / "prompt.md"
-        write_atomic(prompt, order.prompt.encode(), durable=False)
-        settings = order.settings
-        if order.profile.name != "shell":
-            return agents.command(
-                order.profile,
-                settings.mode,
-                False,
-                order.prompt,
-                prompt,
-                agents.session_id(self.board, order.task, number),
-                git_dir=homes.private_folder_of(order.home),
-                common_dir=repository.common_dir,
-            )
-        script = agents.script(order.prompt, settings.run)
-        if script is not None:
-            write_atomic(run / "script", script.text.encode(), durable=False)
-            return agents.shell_command(order.profile, settings.mode, script, run / "script")
-        if not isinstance(settings.run, tuple):
-            raise _CannotStart(Status.FAILED, "start", "does not start: it has no script to run")
-        return agents.shell_command(order.profile, settings.mode, settings.run, run / "script")
-
-
-def _start_commit(repository: git.Repository, order: StartOrder) -> str:
-    """Where a new branch starts: `base`, or the one predecessor that is not in base yet."""
-    base = order.settings.base or git.current_branch(repository.root) or "HEAD"
-    commit = git.resolve(repository.root, base)
-    if commit is None:
-        where = f"does not exist in {repository.root}: set `base:` to one that is there"
-        raise _CannotStart(Status.FAILED, "base", f"the base branch {base} {where}")
-    unmerged = {
-        branch: head
-        for branch in order.predecessors
-        if (head := git.resolve(repository.root, f"refs/heads/{branch}")) is not None
-        and not git.is_merged(repository.root, head, commit)
-    }
-    if len(unmerged) > 1 and not (order.home / ".git").exists():
-        names = " and ".join(sorted(unmerged))
-        raise _CannotStart(Status.BLOCKED, "after", f"starts from several unmerged branches: merge {names} first")
-    return next(iter(unmerged.values()), commit)
+            raise CannotStart(Status.FAILED, "program", why)

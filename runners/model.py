@@ -21,6 +21,15 @@ class Window:
     pid: int  # of the pane's process: the wrapper
     dead: bool
     activity: float  # last output, seconds since the epoch
+    attached: bool = False  # some terminal shows the server's windows
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What windows show, as text, and when somebody who sees one last pressed a key; both by the window's id."""
+
+    screens: Mapping[str, str]
+    typed: Mapping[str, float]
 
 
 class Liveness(StrEnum):
@@ -39,25 +48,105 @@ class Exit:
     signal: int | None = None
     phase: Literal["setup", "run"] = "run"
     hangup: bool = False  # the wrapper itself got HUP: its window or tmux server was closed
+    server_gone: bool = False  # the tmux server that it ran in was gone when it ended
+
+
+StopReason = Literal["stopped", "restart", "timeout", "done"]
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Intent, on disk before any signal is sent."""
+    """Intent, on disk before any signal is sent.
 
-    reason: Literal["stopped", "restart", "timeout"]
+    `reached`: when the first signal was sent, to a command that lived then; None: it is not known that one was.
+    """
+
+    reason: StopReason
     at: float
+    reached: float | None = None
+
+
+class Cause(StrEnum):
+    """Why an attempt was started."""
+
+    PERSON = "person"  # it was ordered: clears what mux counts against the task
+    MUX = "mux"  # after a bad end, by the recovery table
+    LIMIT = "limit"  # the time is over that the agent named when it could not work: counts against nobody's budget
+    OUTAGE = "outage"  # after a bad end that was one of many: counts against nobody's budget
+
+
+class Row(StrEnum):
+    """The rows of the recovery table, in its order."""
+
+    LOOK_AGAIN = "look-again"
+    STOPPED = "stopped"
+    ONCE = "once"
+    REPORTED_BLOCKED = "reported-blocked"
+    GATE = "gate"
+    LIMITED = "limited"
+    DOES_NOT_START = "does-not-start"
+    NEVER = "never"
+    DESTRUCTIVE = "destructive"
+    SAME_FAILURE = "same-failure"
+    BUDGET = "budget"
+    RESUME = "resume"
+    DIRTY = "dirty"
+    RESTART = "restart"
+    ELSE = "else"
+
+
+class How(StrEnum):
+    """In which state a worker is started."""
+
+    START = "start"  # from the prompt, in its home as it is
+    RESUME = "resume"  # goes on with the agent's own conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker said on purpose. `text` is its own words: quoted as such, never taken for a fact."""
+
+    kind: Literal["done", "blocked", "checkpoint"]
+    at: float
+    text: str = ""
+    commit: str | None = None  # of a checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What an agent last said of its turn, by its own hooks."""
+
+    kind: str  # one of `screens.SAID`
+    at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What follows a decision by itself, or is asked about."""
+
+    do: Literal["restart", "resume", "ask"]
+    at: float  # not before, in seconds since the epoch
+    choices: tuple[str, ...] = ()  # of the question
+    after: str = ""  # what it follows from, for the next attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What mux concluded about an ended attempt: written once, before the board says it."""
+    """What mux concluded about an ended attempt: written before anything follows from it.
+
+    It is the decision of `runners.recovery`: the row of its table, the reason, the evidence and what happens next.
+    """
 
     status: Status | None  # None: it never started; the order still stands
     reason: str  # a reason code: exit, signal, setup, timeout, interrupted, lost, gate, branch, ...
     why: str  # one line for the board; typed values only, no free text of the worker's
     at: float
     checkpoint: str | None = None  # the commit that passed the done gate
+    row: str = ""  # of the recovery table; empty: it was concluded without it
+    next: Next | None = None
+    evidence: Mapping[str, str | int] = field(default_factory=lambda: NOTHING, hash=False)
+    head: str | None = None  # of its home then
+    tree: str | None = None  # of its home's files then; None: as HEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +156,50 @@ class Home:
     path: Path
     branch: str
     start_commit: str  # the commit the branch started from: checkpoint 0
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """What an agent is told of the attempt before: how it ended, and what it left."""
+
+    attempt: int
+    ended: str
+    checkpoint: str | None
+    head: str
+    modified: int
+    untracked: int
+    finished: tuple[str, ...]  # keys of `once` steps
+    unfinished: tuple[str, ...]
+    snapshot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A run of a `once` step that did not finish, and about which nobody has decided."""
+
+    id: str  # of this very run
+    key: str  # as a person is shown it, as is `command`
+    command: str
+    number: int  # how often the step was begun
+    at: float  # when this run was
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the done gate said about a claim to be done, made at `claimed`."""
+
+    claimed: float
+    at: float
+    passed: bool
+    why: str  # what is missing; empty when it passed
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """The one time that an idle agent was told how to end its task: on disk before a key is typed."""
+
+    at: float
+    refused: str = ""  # why nothing was typed, or did not arrive; typed words only
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +222,21 @@ class Attempt:
     rebooted: bool = False  # it started before the machine's last boot
     stop: Stop | None = None
     outcome: Outcome | None = None
+    cause: Cause = Cause.PERSON
+    how: How = How.START
+    why: str = ""  # of a restart: what it follows from
+    known_good: str = ""  # the newest commit that it, or an attempt before it, is known to be good at
+    conversation: int = 0  # the attempt that began the agent's conversation; 0: not known
+    reports: tuple[Report, ...] = ()  # oldest first
+    judged: Judged | None = None  # of its newest claim to be done, while it lives
+    nudge: Nudge | None = None
     retired: bool = False  # its section was taken off the board: a new section of that id is a new task
+
+    @property
+    def checkpoint(self) -> str:
+        """The newest commit that the task is known to be good at; the one that its branch started from is the first."""
+        marked = [report.commit for report in self.reports if report.kind == "checkpoint" and report.commit]
+        return marked[-1] if marked else self.known_good or self.home.start_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +248,9 @@ class TreeFacts:
     commits: int  # on HEAD, not reachable from the start commit
     modified: int  # tracked files changed or deleted, staged or not
     untracked: int  # untracked and not ignored
+    unpushed: int | None = None  # commits that its upstream does not have; None: it has no upstream
+    pushed: bool | None = None  # its upstream is the same commit; None: it has no upstream
+    merged: bool | None = None  # all of it is in base; None: nobody asked, or it could not be said
 
     @property
     def clean(self) -> bool:
@@ -108,55 +258,43 @@ class TreeFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A path of a home, from its top, that a snapshot does not hold as it is there. A folder's ends with a slash."""
+class CheckResult:
+    """How the `check` command ended in a home with this HEAD and these files.
 
-    name: str
-    why: str
+    At most one of `code` and `signal` is set; neither: it was ended at its time limit.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A commit that holds a home's files, untracked ones included and ignored ones not, under a ref of its task."""
-
-    number: int  # a serial of the task
-    commit: str
-    tree: str
-    parent: str | None  # HEAD of the home then; None: it had no commit
-    at: float
-    attempt: int  # whose work it holds; 0: unknown
-    reason: str
-    changed: int  # tracked files changed or deleted
-    untracked: int
-    left_out: tuple[LeftOut, ...] = ()
+    head: str
+    tree: str | None  # of the home's files; None: as HEAD
+    seconds: float
+    code: int | None = None
+    signal: int | None = None
+    steady: bool = True  # False: the files changed under it, each time it was tried
 
     @property
-    def what(self) -> str:
-        """`2 files changed, 1 untracked, 1 left out`"""
-        parts = [f"{self.changed} file{'s' if self.changed != 1 else ''} changed", f"{self.untracked} untracked"]
-        return ", ".join([*parts, *([f"{len(self.left_out)} left out"] if self.left_out else [])])
+    def holds(self) -> bool:
+        return self.steady and self.code == 0
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """`new` is False when the newest snapshot held the same files already: then that one is meant."""
+class GateRules:
+    """What the done gate asks of an attempt. `check_timeout` is in seconds."""
 
-    snapshot: Snapshot
-    new: bool
-    left_out: tuple[LeftOut, ...]  # of the home as it is now
+    done_when: tuple[str, ...]
+    repository: Path
+    base: str | None = None  # None: the branch checked out in the repository
+    check: str | None = None  # the board's own text, for `sh -c`
+    check_timeout: float = 1800.0
+    env: Mapping[str, str] = field(default_factory=lambda: NOTHING)  # the task's
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """What bringing a snapshot back did to a home."""
+class Judgement:
+    """What the done gate found. `broken`: the rules that do not hold, each with what is missing."""
 
-    home: Home
-    made: bool  # the home was gone and was made anew
-    before: Taken | None  # holds what was uncommitted in it; None when nothing was
-    written: int  # files
-    removed: int
-    untouched: tuple[LeftOut, ...]
-    moved_to: str | None  # HEAD, when it is not the snapshot's parent
+    facts: TreeFacts | None  # as they were after the check; None: the home is gone
+    check: CheckResult | None  # None: it is no rule, or it was not run
+    broken: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

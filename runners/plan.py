@@ -6,135 +6,97 @@ unknown: when tmux could not be asked, nothing starts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 
 from board.edit import Change
 from board.model import Board, Status, Task
-from runners.model import Attempt, HostState, Liveness
-from runners.overlap import overlap
+from runners import nudging, outage, questions
+from runners.actions import (
+    Abandon,
+    Action,
+    Ask,
+    AskAll,
+    CarryOut,
+    CloseWindow,
+    Conclude,
+    Judge,
+    NudgeAgent,
+    Observed,
+    Plan,
+    Retire,
+    Start,
+    StopWorker,
+    WriteBoard,
+)
+from runners.asked import Asked
+from runners.asking import to_ask, to_settle
+from runners.case import claim, ended_badly
+from runners.model import Attempt, Liveness
 from runners.standing import Standing, is_live, standing
+from runners.starting import starts
 
 #: At most one board write in this many seconds, but for what people wait for (`URGENT`): each write costs a person who
 #: has the file open a question from their editor.
 WRITE_PAUSE = 5.0
 #: `claimed` is not worth a write of its own if the worker runs within this many seconds.
 CLAIM_GRACE = 1.0
+#: `waiting` is worth one only after it lasted this many seconds: many questions are answered before.
+WAITING_GRACE = 60.0
+#: What is to be asked is not worth one before the request is there, which its reason names; unless that takes long.
+ASK_GRACE = 5.0
 #: What could not be looked at is looked at again after this many seconds.
 LOOK_AGAIN = 1.0
 URGENT = frozenset({Status.DONE, Status.REVIEW, Status.FAILED, Status.BLOCKED, Status.STOPPED})
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Take the order and start a worker: claim, home, record, window."""
-
-    task: str
-    number: int  # at least; spent epochs are skipped
-
-
-@dataclass(frozen=True, slots=True)
-class Abandon:
-    """Give up an attempt that was written down but never started; its epoch is spent, its order stands."""
-
-    task: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopWorker:
-    """End a worker: interrupt, TERM, KILL. Its home is kept as it is."""
-
-    task: str
-    number: int
-    reason: str  # stopped | timeout
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """End a live worker for a restart that a person ordered, unless its home is dirty."""
-
-    task: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Conclude:
-    """Look at the home of an attempt that ended and write down its outcome."""
-
-    task: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Retire:
-    """The section of an attempt was taken off the board: a new one with its id will be a new task."""
-
-    task: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class CloseWindow:
-    """Close the dead window of an attempt that is no longer its task's newest."""
-
-    window: str
-    task: str
-
-
-@dataclass(frozen=True, slots=True)
-class WriteBoard:
-    """Bring the lines that mux owns up to date."""
-
-    changes: tuple[Change, ...]
-
-
-Action = Start | Abandon | StopWorker | Restart | Conclude | Retire | CloseWindow | WriteBoard
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    now: float
-    host: HostState
-    busy: frozenset[str] = frozenset()  # tasks with a slow effect under way
-    refused: Mapping[str, str] = field(default_factory=dict)  # restart orders turned down, by task
-    wrote_at: float = 0.0  # when mux last wrote the board
-    writable: bool = True  # False while the file on disk is not the board in force
-    held: bool = False  # True while a person is asked about a save that could wipe the board
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    actions: tuple[Action, ...] = ()
-    wake_at: float | None = None  # look again no later than this
-    waiting: Mapping[str, str] = field(default_factory=dict)  # ready tasks that do not start yet, each with why
-    where: Mapping[str, Standing] = field(default_factory=dict)  # where each task stands
-
-
 def standings(board: Board, observed: Observed) -> dict[str, Standing]:
     """Where each task of the board stands, in board order."""
-    host, refused = observed.host, observed.refused
+    return _standings(board, observed, questions.by_task(observed.asked, observed.host.attempts))
+
+
+def _standings(board: Board, observed: Observed, asked: Mapping[str, tuple[Asked, ...]]) -> dict[str, Standing]:
+    host = observed.host
     return {
-        task.id: standing(task, host.attempts.get(task.id), refused.get(task.id), host.abandoned.get(task.id, 0))
+        task.id: standing(
+            task,
+            host.attempts.get(task.id),
+            asked.get(task.id, ()),
+            host.abandoned.get(task.id, 0),
+            observed.conditions.get(task.id),
+        )
         for task in board.tasks
     }
 
 
 def plan(board: Board, observed: Observed) -> Plan:
-    where = standings(board, observed)
-    actions: list[Action] = []
-    actions += _finish_ended(observed)
-    actions += _end_workers(board, observed, where)
-    actions += _retire(board, observed)
-    actions += _tidy_windows(observed)
-    starts, waiting = _start_ready(board, observed, where)
-    actions += starts
+    asked = questions.by_task(observed.asked, observed.host.attempts)
+    where = _standings(board, observed, asked)
+    settled, expiries = to_settle(board, observed)
+    concluded, conclude_at = _finish_ended(board, observed)
+    wanted, ask_at = to_ask(board, observed, where)
+    nudged, nudge_at = _nudge_idle(board, observed, asked)
+    started = starts(board, observed, where, asked)
     write, write_at = _write_board(board, observed, where)
-    actions += write
-    times = [*_timeouts(observed), *([write_at] if write_at is not None else [])]
+    actions: list[Action] = [*settled, *concluded, *_end_workers(board, observed, asked), *_retire(board, observed)]
+    actions += [*_tidy_windows(observed), *wanted, *nudged, *started.actions, *write]
+    times = [*expiries, *conclude_at, *ask_at, *nudge_at, *started.times, *_ends(board, observed), *write_at]
     if observed.host.windows is None:
         times.append(observed.now + LOOK_AGAIN)
-    return Plan(tuple(actions), min(times, default=None), waiting, where)
+    return Plan(tuple(_one_effect_each(actions)), min(times, default=None), started.waiting, where)
+
+
+def _one_effect_each(actions: list[Action]) -> Iterator[Action]:
+    """At most one slow effect a task, the first one: what is still wanted after it is planned again then."""
+    taken: set[str] = set()
+    for action in actions:
+        mine: set[str] = set()
+        if isinstance(action, AskAll):
+            mine = {task for task, _ in action.members}
+        elif isinstance(action, (Conclude, StopWorker, Judge, NudgeAgent, Ask, CarryOut, Start)):
+            mine = {action.task}
+        if taken.isdisjoint(mine):
+            taken |= mine
+            yield action
 
 
 def _free(observed: Observed) -> Iterator[tuple[str, Attempt]]:
@@ -144,30 +106,64 @@ def _free(observed: Observed) -> Iterator[tuple[str, Attempt]]:
             yield task, attempt
 
 
-def _finish_ended(observed: Observed) -> Iterator[Action]:
+def _finish_ended(board: Board, observed: Observed) -> tuple[list[Action], list[float]]:
+    """A bad end that could be one of many is looked at a moment later: then it is known whether it is."""
+    found: list[Action] = []
+    times: list[float] = []
+    policy = board.settings.outage
+    members = outage.members(observed.host, policy, observed.now)
     for task, attempt in _free(observed):
-        if attempt.liveness is Liveness.ENDED:
-            yield Conclude(task, attempt.number)
-        elif attempt.liveness is Liveness.PLANNED:
-            yield Abandon(task, attempt.number)
+        if attempt.liveness is Liveness.PLANNED:
+            found.append(Abandon(task, attempt.number))
+        if attempt.liveness is not Liveness.ENDED:
+            continue
+        ended_at = attempt.exit.at if attempt.exit is not None else observed.now
+        settled_at = ended_at + outage.SETTLE if attempt.exit is not None else ended_at
+        alone = task not in members and ended_badly(attempt)
+        if alone and settled_at > observed.now and outage.could_grow(observed.host, policy, ended_at, observed.now):
+            times.append(settled_at)
+        else:
+            found.append(Conclude(task, attempt.number, task in members))
+    return found, times
 
 
-def _end_workers(board: Board, observed: Observed, where: Mapping[str, Standing]) -> Iterator[Action]:
+def _end_workers(board: Board, observed: Observed, asked: Mapping[str, tuple[Asked, ...]]) -> Iterator[Action]:
     for task, attempt in _free(observed):
         if attempt.liveness not in (Liveness.RUNNING, Liveness.LOST):
             continue
-        wanted = where.get(task)  # None: its section was deleted; an orphan is never killed for that
+        said = claim(attempt)
         if attempt.stop is not None:
-            if attempt.stop.reason == "restart":
-                yield Restart(task, attempt.number)
-            else:
-                yield StopWorker(task, attempt.number, attempt.stop.reason)
-        elif _stop_ordered(board, task):
+            yield StopWorker(task, attempt.number, attempt.stop.reason)
+        elif _stop_ordered(board, task) or _orphan_ends(asked.get(task, ())):
             yield StopWorker(task, attempt.number, "stopped")
+        elif questions.restarts(asked.get(task, ()), task):
+            continue  # it is ended for its restart
         elif _overdue(attempt, observed.now) and not observed.held:
             yield StopWorker(task, attempt.number, "timeout")
-        elif wanted is not None and wanted.order and board.by_id[task].sound and not attempt.retired:
-            yield Restart(task, attempt.number)
+        elif said is not None and said.kind == "done" and not _is_judged(attempt):
+            yield Judge(task, attempt.number)
+        elif (at := _done_at(board, attempt)) is not None and at <= observed.now and not observed.held:
+            yield StopWorker(task, attempt.number, "done")
+
+
+def _orphan_ends(asked: tuple[Asked, ...]) -> bool:
+    return any(each.request.action == "orphan" and each.approved for each in asked)
+
+
+def _is_judged(attempt: Attempt) -> bool:
+    said = claim(attempt)
+    return said is not None and attempt.judged is not None and attempt.judged.claimed == said.at
+
+
+def _done_at(board: Board, attempt: Attempt) -> float | None:
+    """When a worker whose claim to be done holds is ended, if it has not left by itself."""
+    said = claim(attempt)
+    if said is None or said.kind != "done" or not _is_judged(attempt):
+        return None
+    assert attempt.judged is not None
+    found = board.by_id.get(attempt.task)
+    settings = found.settings if found else board.settings.defaults
+    return attempt.judged.at + settings.done_grace if attempt.judged.passed else None
 
 
 def _stop_ordered(board: Board, task: str) -> bool:
@@ -184,10 +180,30 @@ def _begin(attempt: Attempt) -> float:
     return attempt.started if attempt.started is not None else attempt.created
 
 
-def _timeouts(observed: Observed) -> Iterator[float]:
+def _ends(board: Board, observed: Observed) -> Iterator[float]:
+    """When workers are to be ended."""
     for _, attempt in _free(observed):
-        if attempt.timeout is not None and attempt.stop is None:
+        if attempt.stop is not None:
+            continue
+        if attempt.timeout is not None:
             yield _begin(attempt) + attempt.timeout
+        if (at := _done_at(board, attempt)) is not None:
+            yield at
+
+
+def _nudge_idle(
+    board: Board, observed: Observed, asked: Mapping[str, tuple[Asked, ...]]
+) -> tuple[list[NudgeAgent], list[float]]:
+    found: list[NudgeAgent] = []
+    times: list[float] = []
+    for task, attempt in _free(observed):
+        condition = observed.conditions.get(task)
+        at = nudging.nudge_at(board.by_id.get(task), attempt, asked.get(task, ()), condition)
+        if at is not None and at <= observed.now:
+            found.append(NudgeAgent(task, attempt.number))
+        elif at is not None:
+            times.append(at)
+    return found, times
 
 
 def _retire(board: Board, observed: Observed) -> Iterator[Action]:
@@ -204,77 +220,20 @@ def _tidy_windows(observed: Observed) -> Iterator[Action]:
             yield CloseWindow(window.id, window.task)
 
 
-def _start_ready(
-    board: Board, observed: Observed, where: Mapping[str, Standing]
-) -> tuple[list[Action], dict[str, str]]:
-    live = {task: attempt for task, attempt in observed.host.attempts.items() if is_live(attempt)}
-    working = {task.id: task for task in board.tasks if task.id in live or task.id in observed.busy}
-    slots = board.settings.max_workers - len(live.keys() | observed.busy)
-    starts: list[Action] = []
-    waiting: dict[str, str] = {}
-    for task in sorted(board.tasks, key=lambda task: -task.settings.priority):  # stable: board order within a priority
-        earlier = live.get(task.id)
-        if earlier is not None and earlier.retired and where[task.id].order:
-            waiting[task.id] = "the worker of an earlier task with this id still lives"
-        if not where[task.id].order or task.id in working:
-            continue
-        reason = _held_back(task, board, observed, where) or _too_close(task, working.values())
-        if reason is None and slots <= 0:
-            reason = f"all {board.settings.max_workers} slots are taken (max_workers)"
-        if reason is not None:
-            waiting[task.id] = reason
-            continue
-        attempt = observed.host.attempts.get(task.id)
-        starts.append(Start(task.id, max(task.attempt, attempt.number if attempt else 0) + 1))
-        working[task.id] = task
-        slots -= 1
-    return starts, waiting
-
-
-def _held_back(task: Task, board: Board, observed: Observed, where: Mapping[str, Standing]) -> str | None:
-    """Why a ready task must not start yet, slots aside; None when nothing holds it."""
-    if not task.sound:
-        return "its section has a problem"
-    if not board.sound:
-        return "the board's front matter has a problem"
-    if observed.held:
-        return "the file is held until you decide: mux requests"
-    if observed.host.windows is None:
-        return "tmux could not be asked; looking again"
-    if any(window.task == task.id and not window.dead for window in observed.host.windows):
-        return "a window of an earlier attempt still lives"
-    if task.settings.destructive and task.id in observed.host.attempts:
-        return "it is destructive and ran before; this version does not run it again"
-    return _waits_for(task, where)
-
-
-def _waits_for(task: Task, where: Mapping[str, Standing]) -> str | None:
-    enough = {Status.DONE, Status.REVIEW} if task.settings.after_review else {Status.DONE}
-    missing = [name for name in task.settings.after if name not in where or where[name].status not in enough]
-    return f"after {', '.join(missing)}" if missing else None
-
-
-def _too_close(task: Task, working: Iterable[Task]) -> str | None:
-    for other in working:
-        if overlap(task.settings.touches, other.settings.touches):
-            return f"touches the same files as {other.id}"
-    return None
-
-
-def _write_board(board: Board, observed: Observed, where: Mapping[str, Standing]) -> tuple[list[Action], float | None]:
+def _write_board(board: Board, observed: Observed, where: Mapping[str, Standing]) -> tuple[list[Action], list[float]]:
     """The owned lines that are not what they should be, and when to write them if not now."""
     changes = []
     due: list[float] = []
     for task in board.tasks:
         change = _change(task, where[task.id])
-        if change is not None:
+        if change is not None and where[task.id].ask not in ("rerun", "restart"):  # the order stands until it is asked
             changes.append(change)
             due.append(_due(change, where[task.id], observed))
     if not changes or not observed.writable:
-        return [], None
+        return [], []
     if min(due) > observed.now:
-        return [], min(due)
-    return [WriteBoard(tuple(changes))], None
+        return [], [min(due)]
+    return [WriteBoard(tuple(changes))], []
 
 
 def _change(task: Task, now_at: Standing) -> Change | None:
@@ -285,9 +244,13 @@ def _change(task: Task, now_at: Standing) -> Change | None:
 
 
 def _due(change: Change, now_at: Standing, observed: Observed) -> float:
+    if now_at.ask is not None and now_at.since is not None:
+        return now_at.since + ASK_GRACE
     if change.status in URGENT:
         return observed.now
     quiet = observed.wrote_at + WRITE_PAUSE
     if change.status is Status.CLAIMED and now_at.since is not None:
         return max(quiet, now_at.since + CLAIM_GRACE)
+    if now_at.status is Status.WAITING and now_at.since is not None:
+        return max(quiet, now_at.since + WAITING_GRACE)
     return quiet

@@ -6,16 +6,33 @@ import contextlib
 import functools
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from board.errors import CommandFailed
 from runners import sh
 
 _POLL = 0.05  # seconds
+_PR_SET_DUMPABLE = 4
 #: When a stop sends what, as shares of the grace: at 0, 5 and 15 of 20 s.
 _STEPS = ((0.0, signal.SIGINT), (0.25, signal.SIGTERM), (0.75, signal.SIGKILL))
+
+
+def hide_memory() -> None:
+    """No other program of this user may read this process's memory or the environment that it was started with.
+
+    Programs that it starts are as open as ever. Only where the system is Linux, and Python has `ctypes`; elsewhere
+    nothing happens.
+    Source: prctl(2), PR_SET_DUMPABLE.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(ImportError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 @functools.cache
@@ -77,11 +94,52 @@ def _session_of(pid: int) -> int | None:
         return None
 
 
-def end_session(session: int, started: str, grace: float = 20.0) -> bool:
+def session_times() -> dict[int, float]:
+    """Processor seconds spent so far, by session: of all that lives in it, and of their children that ended.
+
+    One pass over /proc for all of them. Empty where there is none.
+    """
+    ticks = os.sysconf("SC_CLK_TCK")
+    spent: dict[int, float] = {}
+    try:
+        with os.scandir("/proc") as entries:
+            names = [entry.name for entry in entries if entry.name.isdigit()]
+    except FileNotFoundError:
+        return spent
+    for name in names:
+        try:
+            with open(f"/proc/{name}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - of all that runs: a `Path` is dear
+                fields = file.read(4096).rpartition(b")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        session = int(fields[3])
+        spent[session] = spent.get(session, 0.0) + sum(map(int, fields[11:15])) / ticks
+    return spent
+
+
+def sessions_above(pid: int) -> frozenset[int]:
+    """The sessions of a process and of all that it descends from."""
+    import psutil
+
+    try:
+        line = [pid, *(parent.pid for parent in psutil.Process(pid).parents())]
+    except psutil.NoSuchProcess:
+        return frozenset()
+    return frozenset(session for each in line if (session := _session_of(each)) is not None)
+
+
+def end_session(
+    session: int,
+    started: str,
+    grace: float = 20.0,
+    command: tuple[int, str] | None = None,
+    reached: Callable[[float], None] | None = None,
+) -> bool:
     """Interrupt, TERM, KILL, over `grace` seconds in all; True once nothing of the session lives. Safe to repeat.
 
     The leader is the wrapper: it is left to end by itself after its child, so that the exit is recorded, and is
-    signalled only when it is alone: with TERM, and with KILL at the very end.
+    signalled only when it is alone: with TERM, and with KILL at the very end. `reached` is called once, with the time,
+    when the first signal was sent while the `command` lived (None: while anything did).
     """
     begin = time.monotonic()
     told: set[tuple[int, int]] = set()
@@ -91,9 +149,28 @@ def end_session(session: int, started: str, grace: float = 20.0) -> bool:
             return False
         number = [step for due, step in _STEPS if share >= due][-1]
         targets = _targets(members, session, number, share >= 1.0)
+        at, lived = time.time(), command is None or alive(*command)
         _tell([pid for pid in targets if (pid, number) not in told], number, session)
+        if reached is not None and lived and not told:
+            reached(at)
         told.update((pid, int(number)) for pid in targets)
         time.sleep(min(_POLL, grace / 20))
+    return True
+
+
+def terminate_session(session: int, started: str, grace: float = 5.0) -> bool:
+    """TERM to every process of the session, KILL after `grace` seconds; True once none lives. Safe to repeat."""
+    begin = time.monotonic()
+    told: set[int] = set()
+    while members := session_members(session, started):
+        spent = time.monotonic() - begin
+        if spent > grace + 5.0:
+            return False
+        if spent > grace:
+            _tell(members, signal.SIGKILL, session)
+        _tell([pid for pid in members if pid not in told], signal.SIGTERM, session)
+        told.update(members)
+        time.sleep(_POLL if spent > 0.5 else 0.005)
     return True
 
 

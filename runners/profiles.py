@@ -8,12 +8,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from board.errors import MuxError
+from board.model import RULES
+from runners.limits import LimitPattern, read_limits
+from runners.screens import ScreenRule, read_screens
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}\Z")
-_RULES = ("committed", "clean")
-_PLACEHOLDERS = ("program", "options", "prompt", "prompt_file", "session", "git_dir", "common_dir", "shell", "script")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}\Z")
+_PLACEHOLDERS = (
+    "program",
+    "options",
+    "prompt",
+    "prompt_file",
+    "session",
+    "git_dir",
+    "common_dir",
+    "run_dir",
+    "quoted_home",
+    "files",
+    "shell",
+    "script",
+)
+_MODE_KEYS = ("start", "resume", "stdin", "environment")
 _DELIVERY = ("prompt", "prompt_file", "script")
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+#: The placeholders that the value of a variable may hold.
+IN_ENVIRONMENT = ("files", "run_dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +43,7 @@ class Mode:
     start: tuple[str, ...]
     resume: tuple[str, ...] = ()
     stdin: bool = False  # the prompt is its standard input
+    environment: tuple[tuple[str, str], ...] = ()  # names and values, with placeholders
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +58,9 @@ class Profile:
     done_when: tuple[str, ...] = ("committed", "clean")
     version: tuple[str, ...] = ()  # prints the program's version; empty: not known
     install: str = ""  # how a person gets the program
+    limits: tuple[LimitPattern, ...] = ()  # what it prints when it cannot work
+    screens: tuple[ScreenRule, ...] = ()  # what its screen shows when it works, waits or cannot work
+    files: tuple[tuple[str, str], ...] = ()  # names and texts of files that it is started with
 
     def mode(self, name: str) -> Mode:
         """Raises `MuxError` when the profile does not have it."""
@@ -54,7 +78,9 @@ def read_profile(base: Profile, written: Any) -> Profile:
     if not _NAME.match(base.name):
         raise MuxError(f"agents: '{base.name}' is no agent name: use a-z, 0-9 and '-', such as my-agent")
     where = f"agents.{base.name}"
-    keys = _mapping(written, where, "program, headless, interactive, options, done_when, version, install")
+    keys = _mapping(
+        written, where, "program, headless, interactive, options, done_when, version, install, limits, screens, files"
+    )
     changes: dict[str, Any] = {}
     for key, value in keys.items():
         changes[key] = _READERS[_known(key, _READERS, where)](base, value, f"{where}.{key}")
@@ -74,14 +100,15 @@ def _check(profile: Profile, where: str) -> None:
 
 
 def _mode(base: Mode | None, written: Any, where: str) -> Mode:
-    keys = _mapping(written, where, "start, resume, stdin")
+    keys = _mapping(written, where, ", ".join(_MODE_KEYS))
     for key in keys:
-        _known(key, ("start", "resume", "stdin"), where)
+        _known(key, _MODE_KEYS, where)
     old = base or Mode(())
     mode = Mode(
         _argv(keys["start"], f"{where}.start") if "start" in keys else old.start,
         _argv(keys["resume"], f"{where}.resume") if "resume" in keys else old.resume,
         _stdin(keys["stdin"], f"{where}.stdin") if "stdin" in keys else old.stdin,
+        _environment(keys["environment"], f"{where}.environment") if "environment" in keys else old.environment,
     )
     if not mode.start:
         raise MuxError(f"{where}: has no start: write start: ['{{program}}', '{{prompt}}']")
@@ -128,11 +155,23 @@ def _stdin(written: Any, where: str) -> bool:
     return bool(written == "prompt")
 
 
+def _environment(written: Any, where: str) -> tuple[tuple[str, str], ...]:
+    items = _mapping(written, where, "NAME: value").items()
+    for name, value in items:
+        if not _VARIABLE.match(str(name)) or not isinstance(value, str) or "\0" in value:
+            raise MuxError(
+                f"{where}: '{name}': must be a plain name with a text, such as MY_CONFIG: '{{files}}/my.json'"
+            )
+        if unknown := set(PLACEHOLDER.findall(value)) - {*IN_ENVIRONMENT}:
+            raise MuxError(f"{where}.{name}: no '{{{min(unknown)}}}' can stand there: use {{files}} or {{run_dir}}")
+    return tuple((str(name), value) for name, value in items)
+
+
 def _rules(written: Any, where: str) -> tuple[str, ...]:
     rules = _strings(written, where)
     for rule in rules:
-        if rule not in _RULES:
-            raise MuxError(f"{where}: this version knows the rules {', '.join(_RULES)}, not '{rule}'")
+        if rule not in RULES:
+            raise MuxError(f"{where}: unknown rule '{rule}': {_nearest(rule, RULES)}")
     return rules
 
 
@@ -140,6 +179,14 @@ def _text(written: Any, where: str) -> str:
     if not isinstance(written, str) or not written or "\0" in written:
         raise MuxError(f"{where}: must be a text, such as claude")
     return written
+
+
+def _files(written: Any, where: str) -> tuple[tuple[str, str], ...]:
+    items = _mapping(written, where, "name: text").items()
+    for name, text in items:
+        if not _FILE_NAME.match(str(name)) or not isinstance(text, str):
+            raise MuxError(f"{where}: '{name}': must be a plain file name with a text, such as settings.json: '{{}}'")
+    return tuple((str(name), text) for name, text in items)
 
 
 def _mapping(written: Any, where: str, keys: str) -> Mapping[str, Any]:
@@ -169,4 +216,7 @@ _READERS: Mapping[str, Callable[[Profile, Any, str], object]] = {
     "done_when": lambda base, value, where: _rules(value, where),
     "version": lambda base, value, where: _argv(value, where),
     "install": lambda base, value, where: _text(value, where),
+    "limits": lambda base, value, where: read_limits(base.limits, value, where),
+    "screens": lambda base, value, where: read_screens(base.screens, value, where),
+    "files": lambda base, value, where: _files(value, where),
 }

@@ -3,8 +3,12 @@
     attempt.json   the intent, written before anything starts, completed before its window opens
     start.json     by the wrapper: its pid and session, then the pid of the command
     exit.json      by the wrapper: how it ended
+    reports/       what the worker said on purpose
+    judged.json    what the done gate said about its newest claim to be done
+    nudge.json     that its idle agent is told how to end, written before any key
     stop.json      the intent to end it, written before any signal
-    outcome.json   what mux concluded; written once, before the board says it
+    outcome.json   the decision: what mux concluded; written before anything follows from it, anew only once a person
+                   has answered what it had to ask about `once` steps
     retired        its section was taken off the board
 
 An attempt with an outcome is final: it is read once and kept in memory. Only live ones are looked at again.
@@ -12,26 +16,34 @@ An attempt with an outcome is final: it is read once and kept in memory. Only li
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from board.errors import MuxError
 from board.model import TASK_ID, Status
 from board.storage import one_line_errors, private_folder, read_json, write_atomic, write_json
-from runners import claims, processes
-from runners.model import Attempt, Exit, Home, Liveness, Outcome, Stop
+from runners import claims, processes, reports
+from runners.journal import Redact, unredacted
+from runners.model import Attempt, Cause, Exit, Home, How, Judged, Liveness, Next, Nudge, Outcome, Stop
 
 
 class Records:
-    """The run records below one `.mux` folder. Reads are cheap enough for every pass of the loop. Safe in threads."""
+    """The run records below one `.mux` folder. Reads are cheap enough for every pass of the loop. Safe in threads.
 
-    def __init__(self, folder: Path) -> None:
+    What is concluded and judged goes on the board as a reason: it is kept as `redact` leaves it.
+    """
+
+    def __init__(self, folder: Path, redact: Redact = unredacted) -> None:
         self.folder = folder
+        self._redact = redact
         self._runs = folder / "runs"
         self._newest: dict[str, Attempt] | None = None
         self._intents: dict[tuple[str, int], dict[str, Any]] = {}
+        self._starts: dict[tuple[str, int], dict[str, Any]] = {}  # of live ones: all are read in each round
         self._abandoned: dict[str, int] = {}
         self._unreadable: dict[str, str] = {}
         self._memory = threading.RLock()  # the loop looks while starts and stops write in its pool
@@ -95,19 +107,24 @@ class Records:
             self._remember(task)
 
     def stop(self, task: str, number: int, stop: Stop) -> None:
-        write_json(self.run_folder(task, number) / "stop.json", {"reason": stop.reason, "at": stop.at})
+        write_json(self.run_folder(task, number) / "stop.json", asdict(stop))
 
     def conclude(self, task: str, number: int, outcome: Outcome) -> None:
-        record = {
-            "status": outcome.status,
-            "reason": outcome.reason,
-            "why": outcome.why,
-            "at": outcome.at,
-            "checkpoint": outcome.checkpoint,
-        }
+        follows = asdict(outcome.next) | {"after": self._redact(outcome.next.after)} if outcome.next else None
+        outcome = replace(outcome, why=self._redact(outcome.why))
+        record = {name: getattr(outcome, name) for name in Outcome.__slots__}
+        record |= {"evidence": dict(outcome.evidence), "next": follows}
         write_json(self.run_folder(task, number) / "outcome.json", record)
         with self._memory:
             self._remember(task)
+
+    def judge(self, task: str, number: int, judged: Judged) -> None:
+        """What the done gate said of a live worker's claim. It can be found again, so it need not be durable."""
+        record = asdict(judged) | {"why": self._redact(judged.why)}
+        write_json(self.run_folder(task, number) / "judged.json", record, durable=False)
+
+    def nudge(self, task: str, number: int, nudge: Nudge) -> None:
+        write_json(self.run_folder(task, number) / "nudge.json", asdict(nudge))
 
     def retire(self, task: str, number: int) -> None:
         """Remember that the task's section was taken off the board."""
@@ -117,8 +134,16 @@ class Records:
 
     def session(self, task: str, number: int) -> tuple[int, str] | None:
         """The worker's process session: its number and when its leader, the wrapper, started; None before a start."""
-        start = read_json(self.run_folder(task, number) / "start.json")
+        start = self._start(task, number)
         return (start["session"], start["wrapper_start"]) if start else None
+
+    def command(self, task: str, number: int) -> tuple[int, str] | None:
+        """The worker's command: its process and when that started; None while it is not known, as in setup."""
+        start = self._start(task, number)
+        return (start["pid"], start["pid_start"]) if start and start.get("pid") else None
+
+    def _start(self, task: str, number: int) -> dict[str, Any] | None:
+        return self._starts.get((task, number)) or read_json(self.run_folder(task, number) / "start.json")
 
     def _look(self, task: str, attempt: Attempt | None) -> None:
         assert self._newest is not None
@@ -167,16 +192,24 @@ class Records:
         """The attempt as it is now."""
         run = self.run_folder(task, number)
         intent = self._intent(task, number)
-        outcome = _outcome(read_json(run / "outcome.json"))
-        # The claim is looked at before the exit record: the wrapper writes its exit, then lets the claim go.
-        held = outcome is None and claims.held_by(self.folder, task) == number
-        start = read_json(run / "start.json") or {}
-        exit_record = _exit(read_json(run / "exit.json"))
+        # The claim is looked at before the records: the wrapper writes its exit, then lets the claim go.
+        held = claims.held_by(self.folder, task) == number
+        present = _names(run)
+
+        def record(name: str) -> dict[str, Any] | None:
+            return read_json(run / name) if name in present else None
+
+        outcome = _outcome(record("outcome.json"))
+        start = self._starts.get((task, number)) or record("start.json") or {}
+        if start.get("pid"):
+            self._starts[task, number] = start  # nothing is added to it any more
+        exit_record = _exit(record("exit.json"))
         liveness = Liveness.ENDED if outcome is not None else _liveness(held, start, exit_record)
         if liveness is Liveness.LOST and claims.held_by(self.folder, task) == number:
             liveness = Liveness.RUNNING  # its wrapper took the claim between the two looks
         if outcome is not None:
             self._intents.pop((task, number), None)
+            self._starts.pop((task, number), None)
         return Attempt(
             task=task,
             number=number,
@@ -192,10 +225,28 @@ class Records:
             ports=(start["ports"][0], start["ports"][1]) if start.get("ports") else None,
             exit=exit_record,
             rebooted=bool(start) and start.get("boot_id") != processes.boot_id(),
-            stop=_stop(read_json(run / "stop.json")),
+            stop=_stop(record("stop.json")),
             outcome=outcome,
-            retired=(run / "retired").exists(),
+            cause=Cause(intent.get("cause", Cause.PERSON)),
+            how=How(intent.get("how", How.START)),
+            why=str(intent.get("why", "")),
+            known_good=str(intent.get("known_good", "")),
+            conversation=int(intent.get("conversation") or number),
+            reports=reports.read(run) if "reports" in present else (),
+            judged=_judged(record("judged.json")),
+            nudge=_nudge(record("nudge.json")),
+            retired="retired" in present,
         )
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """What is in a run folder: most records are not there yet, and looking for each of them costs more."""
+    with one_line_errors("list", folder):
+        try:
+            with os.scandir(folder) as entries:
+                return frozenset(entry.name for entry in entries)
+        except FileNotFoundError:
+            return frozenset()
 
 
 def _is_abandoned(attempt: Attempt) -> bool:
@@ -217,18 +268,44 @@ def _liveness(held: bool, start: Mapping[str, Any], exit_record: Exit | None) ->
 def _outcome(record: Mapping[str, Any] | None) -> Outcome | None:
     if record is None:
         return None
-    status = Status(record["status"]) if record["status"] else None
-    return Outcome(status, record["reason"], record["why"], record["at"], record.get("checkpoint"))
+    follows = record.get("next")
+    return Outcome(
+        status=Status(record["status"]) if record["status"] else None,
+        reason=record["reason"],
+        why=record["why"],
+        at=record["at"],
+        checkpoint=record.get("checkpoint"),
+        row=record.get("row", ""),
+        next=Next(follows["do"], follows["at"], tuple(follows["choices"]), follows["after"]) if follows else None,
+        evidence=record.get("evidence", {}),
+        head=record.get("head"),
+        tree=record.get("tree"),
+    )
+
+
+def _judged(record: Mapping[str, Any] | None) -> Judged | None:
+    return None if record is None else Judged(record["claimed"], record["at"], record["passed"], record["why"])
+
+
+def _nudge(record: Mapping[str, Any] | None) -> Nudge | None:
+    return None if record is None else Nudge(record["at"], record["refused"])
 
 
 def _exit(record: Mapping[str, Any] | None) -> Exit | None:
     if record is None:
         return None
-    return Exit(record["at"], record.get("code"), record.get("signal"), record["phase"], record.get("hangup", False))
+    return Exit(
+        at=record["at"],
+        code=record.get("code"),
+        signal=record.get("signal"),
+        phase=record["phase"],
+        hangup=record.get("hangup", False),
+        server_gone=record.get("server_gone", False),
+    )
 
 
 def _stop(record: Mapping[str, Any] | None) -> Stop | None:
-    return None if record is None else Stop(record["reason"], record["at"])
+    return None if record is None else Stop(record["reason"], record["at"], record.get("reached"))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -19,6 +19,9 @@ _INSTALL = {
 }
 _VERB = re.compile(r"[a-z]+(-[a-z]+)*")
 
+#: A program that was started and is not waited for here.
+Process = subprocess.Popen[bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -61,16 +64,29 @@ def run(
     return done
 
 
+def open_session(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Process:
+    """Start a program in a session of its own, and leave it to the caller: its input is a pipe, its output one other.
+
+    Raises CommandFailed when it cannot be started.
+    """
+    return _start(argv, cwd, env, subprocess.PIPE, subprocess.STDOUT)
+
+
 def failure(done: Completed) -> CommandFailed:
     """The error for a program that said no: its name, how it ended, and its last line on stderr."""
     ended = f"exit {done.code}" if done.code >= 0 else f"signal {-done.code}"
     lines = done.err.strip().splitlines()
-    return CommandFailed(
-        f"{_name(done.argv)}: {lines[-1].strip()} ({ended})" if lines else f"{_name(done.argv)}: {ended}"
-    )
+    told = f"{_name(done.argv)}: {ended}"
+    return CommandFailed(f"{_name(done.argv)}: {lines[-1].strip()} ({ended})" if lines else told, told)
 
 
-def _start(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None, stdin: int) -> subprocess.Popen[bytes]:
+def _start(
+    argv: Sequence[str],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    stderr: int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             argv,
@@ -78,12 +94,14 @@ def _start(argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None,
             env=env,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             start_new_session=True,
         )
     except FileNotFoundError:
         if cwd is not None and not cwd.is_dir():
-            raise CommandFailed(f"{_name(argv)}: there is no folder {cwd}") from None
+            raise CommandFailed(
+                f"{_name(argv)}: there is no folder {cwd}", f"{_name(argv)}: its folder is gone"
+            ) from None
         program = Path(argv[0]).name
         hint = _INSTALL.get(program, "install it, or check PATH")
         raise CommandFailed(f"{program} is not installed: {hint}") from None

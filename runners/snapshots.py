@@ -21,7 +21,8 @@ from pathlib import Path
 from board.clock import format_time
 from board.storage import one_line_errors
 from runners import git, homes, sh
-from runners.model import Home, LeftOut, Snapshot, Taken
+from runners.kept import LeftOut, Snapshot, Taken
+from runners.model import Home
 
 #: A file with more bytes than this is left out.
 CAP = 100 * 1024 * 1024
@@ -49,23 +50,24 @@ class _Entry:
     work: str = "?"  # how its file differs from the index; `.`: not at all, `D`: it is deleted
 
 
-def take(home: Home, attempt: int, reason: str, now: float, cap: int = CAP) -> Taken | None:
+def take(home: Home, attempt: int, reason: str, now: float, cap: int = CAP, always: bool = False) -> Taken | None:
     """Keep the files of a home; None when it is clean, or there is no home of ours. Nothing in it is touched.
 
-    The same files as in the newest snapshot add none. Raises MuxError when git cannot do it.
+    The same files as in the newest snapshot add none. With `always` a clean home is kept, too: its commits hang on the
+    snapshot then, whatever becomes of the branch. Raises MuxError when git cannot do it.
     """
     if not homes.is_whole(home.path):
         return None
     with own_index(home.path) as own:
         head, entries = _status(own)
-        if not entries:
+        if not entries and not always:
             return None
         left_out = tuple(each for entry in entries if (each := _left_out(home.path, entry, cap)) is not None)
         out = {each.name.removesuffix("/") for each in left_out}
         tree = _tree(own, home.path, entries, out)
     prefix, _, task = home.branch.rpartition("/")
     newest = next(iter(_kept(home.path, f"{prefix}/").get(task, ())), None)
-    if newest is not None and newest.tree == tree:
+    if newest is not None and newest.tree == tree and (not always or newest.parent == head):
         return Taken(newest, False, left_out)
     kept = [entry.kind for entry in entries if entry.path.removesuffix("/") not in out]
     made = Snapshot(
@@ -81,6 +83,35 @@ def take(home: Home, attempt: int, reason: str, now: float, cap: int = CAP) -> T
         left_out=left_out,
     )
     return Taken(_commit(home, made, task), True, left_out)
+
+
+def progress(home: Home) -> str | None:
+    """A name of a home's commit and files; None: it is gone."""
+    return ":".join(map(str, seen(home.path))) if home.path.exists() else None
+
+
+def seen(path: Path, cap: int = CAP) -> tuple[str | None, str | None]:
+    """The commit of a home's HEAD, and the tree of its files as a snapshot would hold them; None: as HEAD."""
+    head, tree, _ = looked_at(path, cap)
+    return head, tree
+
+
+def looked_at(path: Path, cap: int = CAP) -> tuple[str | None, str | None, tuple[LeftOut, ...]]:
+    """As `seen`, and what a snapshot would leave out."""
+    with own_index(path) as own:
+        head, entries = _status(own)
+        if not entries:
+            return head, None, ()
+        left_out = tuple(each for entry in entries if (each := _left_out(path, entry, cap)) is not None)
+        return head, _tree(own, path, entries, {each.name.removesuffix("/") for each in left_out}), left_out
+
+
+def holding(home: Home, head: str, tree: str | None) -> Snapshot | None:
+    """The newest snapshot of the home's task with that HEAD and those files (None: as HEAD); None: there is none."""
+    wanted = tree or git.git(home.path, "rev-parse", f"{head}^{{tree}}").out.strip()
+    prefix, _, task = home.branch.rpartition("/")
+    mine = _kept(home.path, f"{prefix}/").get(task, ())
+    return next((each for each in mine if (each.tree, each.parent) == (wanted, head)), None)
 
 
 def kept(repository: Path, prefix: str) -> dict[str, tuple[Snapshot, ...]]:

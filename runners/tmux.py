@@ -1,7 +1,8 @@
 """The one place that talks to tmux: a server of its own for each board, a window for each worker.
 
 libtmux speaks to it, except that no call may wait for ever: a stuck server hangs its clients, and libtmux has no time
-limits. Reads that `mux status` makes go past libtmux, whose import alone takes 120 ms.
+limits. What `mux status` and `mux watch` call goes past libtmux: its import alone takes 120 ms, and fails where a
+dashboard has taken the place of the standard output.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import functools
 import hashlib
 import os
 import re
-import string
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,8 @@ from board.errors import CommandFailed, MuxError
 from board.model import TASK_ID
 from runners import processes, sh
 from runners.environment import worker_environment
-from runners.model import Window
+from runners.model import Sight, Window
+from runners.tmux_words import for_shell, literally, quoted
 
 if TYPE_CHECKING:
     from libtmux.common import tmux_cmd
@@ -32,11 +34,12 @@ _TIME_LIMIT = 10.0  # seconds a call; a server that needs longer is stuck
 _FILES = 65536  # open files to allow the server, or the hard limit: two for each worker (1024 would be 500 workers)
 _LOG = re.compile(r"([a-z0-9][a-z0-9-]*/)*[a-z0-9][a-z0-9.-]*\Z")
 
-_PLAIN = frozenset(string.ascii_letters + string.digits + "_-./:,@+=")
-
 #: Ids and numbers only: a worker's title or folder may hold anything, a line break too.
-_FIELDS = "#{window_id}|#{@mux_task}|#{@mux_attempt}|#{pane_pid}|#{pane_dead}|#{window_activity}"
-_LINE = re.compile(r"(@\d+)\|([a-z0-9-]+)\|(\d+)\|(\d+)\|([01]?)\|(\d+)\Z")
+_FIELDS = "#{window_id}|#{@mux_task}|#{@mux_attempt}|#{pane_pid}|#{pane_dead}|#{window_activity}|#{session_attached}"
+_LINE = re.compile(r"(@\d+)\|([a-z0-9-]+)\|(\d+)\|(\d+)\|([01]?)\|(\d+)\|(\d+)\Z")
+
+#: Of an attached terminal. Its activity is its last key, and at first the moment at which it was attached.
+_CLIENT = "#{client_readonly}|#{client_created}|#{client_activity}|#{window_id}"
 
 #: Before the first window: what a session takes from whoever attaches (nothing) and how much a window remembers.
 _OPTIONS = (
@@ -53,7 +56,8 @@ _OPTIONS = (
 
 #: Appends to a log and starts a second one at 10 MiB (`ulimit -f` counts 512-byte blocks); the one before is replaced.
 #: `cat` writes at once and costs next to nothing; at the limit a signal ends it. Other failures (a full disk) are
-#: waited out; when the folder is gone, so is the writer. Only checked names are put in.
+#: waited out; when the folder is gone, so is the writer. Only checked names are put in. The server may stand in a
+#: `.mux` that was removed since: the folder is named from the root.
 _WRITER = (
     "cd {folder} || exit; umask 077; ulimit -f 20480; while :; do cat >>{name}; s=$?; [ $s -eq 0 ] && exit; "
     "if [ $s -gt 128 ]; then mv -f {name} {name}.1 || exit; else [ -f {name} ] || exit; sleep 1; fi; done"
@@ -73,6 +77,11 @@ def version() -> str:
 def socket_name(board: Path) -> str:
     """The name of the board's own tmux server, for `tmux -L`."""
     return "mux-" + hashlib.sha256(os.fsencode(board.resolve())).hexdigest()[:12]
+
+
+def closing(board: Path, window: str) -> str:
+    """The command that closes a window of the board's server; what runs in it gets HUP."""
+    return f"tmux -L {socket_name(board)} kill-window -t {window}"
 
 
 class Tmux:
@@ -108,13 +117,13 @@ class Tmux:
         self._check_room()
         unique = f"{task}_{attempt}"  # no id holds `_`: it names this window only, until it has its short name
         pane = f"={SESSION}:={unique}"
-        folder, _, name = log.rpartition("/")
+        path = self.folder / log
         answer = self._ask(
             *("new-window", "-d", "-P", "-F", "#{window_id}|#{pane_pid}", "-t", f"={SESSION}:", "-n", unique),
-            *("--", *(_literal(word) for word in argv), ";"),
+            *("--", *(literally(word) for word in argv), ";"),
             *("set-option", "-p", "-t", pane, "@mux_task", task, ";"),
             *("set-option", "-p", "-t", pane, "@mux_attempt", str(attempt), ";"),
-            *("pipe-pane", "-t", pane, _WRITER.format(folder=folder or ".", name=name), ";"),
+            *("pipe-pane", "-t", pane, _WRITER.format(folder=for_shell(path.parent), name=path.name), ";"),
             *("rename-window", "-t", pane, task),
         )
         window, _, pid = answer.strip().partition("|")
@@ -133,7 +142,7 @@ class Tmux:
             return () if _no_server(done.err) else None
         found = (_LINE.match(line) for line in done.out.splitlines())
         return tuple(
-            Window(m[1], m[2], int(m[3]), int(m[4]), dead=m[5] == "1", activity=float(m[6])) for m in found if m
+            Window(m[1], m[2], int(m[3]), int(m[4]), m[5] == "1", float(m[6]), attached=m[7] != "0") for m in found if m
         )
 
     def close(self, window: str) -> None:
@@ -146,6 +155,54 @@ class Tmux:
         """The text on the window's screen, wrapped lines joined. The worker's own pane, when somebody split it."""
         # And the line above it: a full screen moves up by one when tmux writes below it that the pane is dead.
         return self._ask("capture-pane", "-p", "-J", "-S", "-1", "-t", f"{window}.0")
+
+    def look(self, windows: Sequence[str]) -> Sight:
+        """What `capture` gives of windows, and who types where, in one call. Windows that are gone are left out."""
+        screens: dict[str, str] = {}
+        typed: dict[str, float] = {}
+        waiting = list(windows)
+        while True:
+            border = f"mux-{secrets.token_hex(16)}"  # no screen holds it
+            words = [f"capture-pane -p -J -S -1 -t {window}.0 ; display-message -p {border} ;" for window in waiting]
+            ask = f"list-clients -F {_CLIENT} ; display-message -p {border} ; {' '.join(words)}"
+            done = self._call(*ask.split()[:-1], check=False)
+            if done.code != 0 and not _is_gone(done.err):
+                raise sh.failure(done)
+            clients, *shown = done.out.split(f"{border}\n")[:-1] or [""]
+            typed |= _typed(clients)
+            screens.update(zip(waiting, (screen.removesuffix("\n") for screen in shown), strict=False))
+            waiting = waiting[len(shown) + 1 :]  # tmux stops at the first that is gone
+            if not waiting:
+                return Sight(screens, typed)
+
+    def capture_styled(self, window: str) -> str:
+        """The window's screen with the sequences that colour it."""
+        return self._call("capture-pane", "-e", "-p", "-J", "-S", "-1", "-t", f"{window}.0").out
+
+    def cursor(self, window: str) -> str:
+        """Where the window's cursor stands: row and column."""
+        return self._call("display-message", "-p", "-t", f"{window}.0", "#{cursor_y} #{cursor_x}").out.strip()
+
+    def paste(self, window: str, text: str) -> None:
+        """Type a text: out of copy mode first, then bracketed where the program asks for that. No Enter follows."""
+        pane, buffer = f"{window}.0", f"mux-{secrets.token_hex(8)}"
+        self._call(
+            *("if-shell", "-F", "-t", pane, "#{pane_in_mode}", f"send-keys -X -t {pane} cancel", ";"),
+            *("load-buffer", "-b", buffer, "-", ";", "paste-buffer", "-p", "-d", "-b", buffer, "-t", pane),
+            input=text,
+        )
+
+    def terminal(self, window: str) -> Path:
+        """The device that the window's program reads what is typed from."""
+        return Path(self._call("display-message", "-p", "-t", f"{window}.0", "#{pane_tty}").out.strip())
+
+    def press(self, window: str, key: str, literal: bool) -> None:
+        """Press a key, by tmux's name for it or as it is; out of copy mode first."""
+        pane = f"{window}.0"
+        self._call(
+            *("if-shell", "-F", "-t", pane, "#{pane_in_mode}", f"send-keys -X -t {pane} cancel", ";"),
+            *("send-keys", "-t", pane, *(["-l"] if literal else []), "--", literally(key)),
+        )
 
     def attach_argv(self, window: str | None) -> list[str]:
         """What a terminal runs to see the window, or all of them. Works inside a person's own tmux, too."""
@@ -190,8 +247,8 @@ class Tmux:
         """Give new windows today's variables, and take away what is gone. By stdin: others can read arguments."""
         present = self._call("show-environment", "-g").out
         gone = {line.partition("=")[0] for line in present.splitlines() if "=" in line} - set(self.environment)
-        lines = [f"set-environment -gu {_quoted(name)}" for name in sorted(gone)]
-        lines += [f"set-environment -g {_quoted(name)} {_quoted(value)}" for name, value in self.environment.items()]
+        lines = [f"set-environment -gu {quoted(name)}" for name in sorted(gone)]
+        lines += [f"set-environment -g {quoted(name)} {quoted(value)}" for name, value in self.environment.items()]
         lines.append(f"set-option -g @mux_environment {digest}")
         self._call("source-file", "-", input="\n".join(lines) + "\n")
 
@@ -259,17 +316,17 @@ def _no_server(error: str) -> bool:
 
 
 def _is_gone(error: str) -> bool:
-    return "can't find window" in error or _no_server(error)
+    return any(f"can't find {what}" in error for what in ("window", "pane")) or _no_server(error)
 
 
-def _literal(word: str) -> str:
-    """An argument as tmux passes it on unchanged: a `;` at its end would begin the next command."""
-    return word[:-1] + "\\;" if word.endswith(";") else word
-
-
-def _quoted(text: str) -> str:
-    """Any text as one word of tmux's language: what is not plain goes as octal bytes, so no quoting rule applies."""
-    return '"' + "".join(chr(b) if chr(b) in _PLAIN else f"\\{b:03o}" for b in os.fsencode(text)) + '"'
+def _typed(clients: str) -> dict[str, float]:
+    """By window: when somebody who sees it last pressed a key. To attach is no key, nor is what a reader presses."""
+    typed: dict[str, float] = {}
+    for line in clients.splitlines():
+        readonly, created, active, window = line.split("|")
+        if readonly != "1" and int(active) > int(created):
+            typed[window] = max(float(active), typed.get(window, 0.0))
+    return typed
 
 
 def _digest(environment: Mapping[str, str]) -> str:

@@ -92,6 +92,11 @@ def _profile_commands(profile: Profile) -> Iterator[tuple[str, str]]:
         for key, argv in (("start", mode.start), ("resume", mode.resume)) if mode else ():
             if argv:
                 yield f"board, agents.{profile.name}.{name}.{key}", _argv_text(argv, profile)
+        for variable, value in mode.environment if mode else ():
+            yield f"board, agents.{profile.name}.{name}.environment", f"{variable}={value}"
+    known = load({}).get(profile.name)
+    if known is None or profile.files != known.files:  # hooks in them are commands
+        yield from ((f"board, agents.{profile.name}.files, {name}", text.rstrip("\n")) for name, text in profile.files)
     if profile.version:
         yield f"board, agents.{profile.name}.version", _argv_text(profile.version, profile)
 

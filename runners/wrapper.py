@@ -5,6 +5,7 @@ come and go meanwhile. The order is what counts:
 
     claim held, its epoch is ours   or nothing is touched
     start.json durable              before anything of the worker runs
+    output.log complete             before how it ended can be read
     exit.json durable               before the claim is let go
     a wake file in the inbox        last: losing it costs latency only
 
@@ -13,7 +14,7 @@ Its window runs `command(RUN_DIR)`: the same, but by import, from the byte-code 
 """
 
 # pathlib would cost each worker more private memory than all of this file:
-# ruff: noqa: PTH100, PTH103, PTH105, PTH110, PTH111, PTH117, PTH118, PTH120, PTH123
+# ruff: noqa: PTH100, PTH116, PTH103, PTH105, PTH110, PTH111, PTH117, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ else:
     import _signal as signal
 
 WAIT = 2.0  # seconds, for the log to be attached, and for a claim that somebody is just looking at
-POLL = 0.01
+SERVER_GOES = 1.0  # seconds, from its hangup to its end
+POLL = 0.005
+LAST_BYTES = b"\x1b\\\x1b[m"  # behind all that was printed; ends what a killed program left open: a title, a colour
 PORTS = range(20000, 32000)  # below what Linux and macOS hand out to clients (32768 and 49152)
 PORT_STEP = 10  # blocks start at multiples of this; one lock file a step, so blocks of any size exclude each other
 HANDLED = frozenset({signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD})
@@ -64,6 +67,7 @@ def main(run: str) -> int:
     signal.signal(signal.SIGCHLD, lambda *_: None)  # macOS drops a blocked signal that would be ignored
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C and Ctrl-\ in the window are for the command;
     signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # Ctrl-Z stops nothing: no shell waits above this process group
+    server = os.getppid()
     try:
         attempt = read_attempt(run)
         wait_until(lambda: os.path.exists(os.path.join(run, "output.log")))
@@ -76,7 +80,10 @@ def main(run: str) -> int:
     ended = work(run, attempt)
     if ended is None:
         return 1
-    record_exit(run, ended)
+    wait_for_log(run)
+    # A server that goes down hangs up on its windows a moment before it is gone itself.
+    gone = wait_until(lambda: os.getppid() != server, SERVER_GOES if ended["hangup"] else 0)
+    record_exit(run, ended | {"server_gone": gone})
     wake(run, attempt, "exit")
     os.close(claim)
     return int(ended["code"] if ended["signal"] is None else 128 + ended["signal"])
@@ -267,6 +274,41 @@ def state_folder() -> str:
     return os.path.join(base if os.path.isabs(base) else os.path.expanduser("~/.local/state"), "mux")
 
 
+def wait_for_log(run: str) -> None:
+    """Wait until the log holds all that was printed.
+
+    Who reads the exit reads the log too; and tmux drops what it did not yet read when a window's last process ends.
+    """
+    log = os.path.join(run, "output.log")
+    try:
+        before = os.stat(log).st_size
+        # Opened anew: a terminal that somebody stopped (Ctrl-S) must not block us, nor become non-blocking for others.
+        terminal = os.open("/dev/tty", os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return  # the window is gone, or was never one
+    try:
+        if wait_until(lambda: try_write(terminal, LAST_BYTES)):
+            wait_until(lambda: LAST_BYTES in read_from(log, before))
+    except OSError:
+        return
+    finally:
+        os.close(terminal)
+
+
+def try_write(descriptor: int, data: bytes) -> bool:
+    try:
+        return os.write(descriptor, data) == len(data)
+    except BlockingIOError:
+        return False
+
+
+def read_from(path: str, start: int) -> bytes:
+    """What a log holds from there on; all of it when a new one was begun meanwhile."""
+    with open(path, "rb") as file:
+        file.seek(start if os.fstat(file.fileno()).st_size >= start else 0)
+        return file.read()
+
+
 def record_exit(run: str, ended: dict[str, Any]) -> None:
     """Keep trying on a full disk: until the record is there the worker counts as running, which loses nothing."""
     told = False
@@ -375,8 +417,8 @@ def output_of(argv: list[str]) -> str | None:
     return text if os.waitpid(child, 0)[1] == 0 else None
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + WAIT
+def wait_until(condition: Callable[[], bool], seconds: float = WAIT) -> bool:
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import uuid
@@ -13,6 +14,7 @@ from board.errors import MuxError
 from board.model import NOTHING
 from runners import agents
 from runners.agents import Command, Script
+from runners.profiles import PLACEHOLDER
 
 RUN = Path("/runs/fix login/1")
 AGENTS = sorted(agents.BUILT_IN - {"shell"})
@@ -34,6 +36,7 @@ def command(
         "0000-session",
         git_dir=Path("/shop/.git/worktrees/fix"),
         common_dir=Path("/shop/.git"),
+        run_dir=Path("/shop/.mux/runs/a/1"),
     )
 
 
@@ -59,7 +62,7 @@ def test_every_built_in_gets_its_prompt_whole(name: str, mode: str, resume: bool
     carried = [item for item in made.argv if prompt in item or str(RUN / "prompt.md") in item]
     assert (made.stdin == RUN / "prompt.md") ^ (len(carried) == 1)
     assert made.argv[0] == name
-    assert not any("{" in item for item in made.argv if item not in carried)
+    assert not any(PLACEHOLDER.search(item) for item in made.argv if item not in carried)
 
 
 @pytest.mark.parametrize("name", AGENTS)
@@ -83,7 +86,8 @@ def test_claude_resumes_the_session_it_was_started_with() -> None:
 def test_codex_may_write_what_a_commit_writes_and_not_the_hooks() -> None:
     writable = {item.removeprefix("--add-dir=") for item in command("codex").argv if item.startswith("--add-dir=")}
     git = "/shop/.git"
-    assert writable == {f"{git}/worktrees/fix", f"{git}/objects", f"{git}/refs", f"{git}/logs"}
+    spoken = "/shop/.mux/runs/a/1"  # for what it says to mux
+    assert writable == {f"{git}/worktrees/fix", f"{git}/objects", f"{git}/refs", f"{git}/logs", spoken}
     assert command("codex", resume=True).argv[-3:] == ("resume", "--last", "-")
 
 
@@ -132,7 +136,8 @@ def test_the_board_adds_an_agent() -> None:
         ("claude", {"options": [None]}, "agents.claude.options: must be a list of texts"),
         ("claude", {"options": ["a\0b"]}, "agents.claude.options: an argument cannot hold a NUL"),
         ("claude", {"headless": {"stdin": "file"}}, "agents.claude.headless.stdin: must be 'prompt'"),
-        ("claude", {"done_when": ["tests"]}, "agents.claude.done_when: this version knows the rules committed, clean"),
+        ("claude", {"done_when": ["tests"]}, "agents.claude.done_when: unknown rule 'tests': there are committed, "),
+        ("claude", {"done_when": ["chek"]}, "agents.claude.done_when: unknown rule 'chek': did you mean 'check'?"),
         ("claude", {"program": 3}, "agents.claude.program: must be a text"),
         ("claude", None, "agents.claude: must be a mapping"),
         ("mine", {"program": "mine"}, "agents.mine: needs a start command"),
@@ -142,6 +147,14 @@ def test_the_board_adds_an_agent() -> None:
         ("mine", {"headless": {"start": ["-o{options}", "{prompt}"]}}, "{options} must be an item of its own"),
         ("mine", {"headless": {"start": ["m", "{prompt}"]}, "options": ["-v"]}, "agents.mine.options: no command"),
         ("../x", {}, "agents: '../x' is no agent name"),
+        ("claude", {"headless": {"environment": ["A=1"]}}, "headless.environment: must be a mapping"),
+        (
+            "claude",
+            {"headless": {"environment": {"A": 1}}},
+            "headless.environment: 'A': must be a plain name with a text",
+        ),
+        ("claude", {"headless": {"environment": {"A=B": "1"}}}, "headless.environment: 'A=B': must be a plain name"),
+        ("claude", {"headless": {"environment": {"A": "{promt}"}}}, "environment.A: no '{promt}' can stand there"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(name: str, written: Any, says: str) -> None:
@@ -150,6 +163,24 @@ def test_what_is_wrong_is_said_in_one_line(name: str, written: Any, says: str) -
     assert says in found[0].text and "\n" not in found[0].text
     with pytest.raises(MuxError):
         agents.load({name: written})
+
+
+def test_variables_of_a_mode_stand_beside_those_that_are_there() -> None:
+    board = {
+        "mine": {"headless": {"start": ["m", "{prompt}"], "environment": {"A": "{files}/a {x-y}", "B": "{run_dir}"}}}
+    }
+    mine = agents.load(board)["mine"]
+    assert agents.environment(mine, "headless", RUN, {"PATH": "/bin"}) == {"A": f"{RUN}/agent/a {{x-y}}", "B": str(RUN)}
+    assert agents.environment(mine, "headless", RUN, {"A": "the person's"}) == {"B": str(RUN)}
+
+
+def test_opencode_gets_its_plugin_beside_the_person_s_configuration() -> None:
+    opencode = agents.load({})["opencode"]
+    added = agents.environment(opencode, "interactive", RUN, ())
+    assert added == {"OPENCODE_CONFIG": f"{RUN}/agent/opencode.json"}
+    files = dict(opencode.files)
+    assert json.loads(files["opencode.json"]) == {"plugin": ["./mux.js"]} and "mux report" in files["mux.js"]
+    assert agents.environment(opencode, "headless", RUN, ()) == {}
 
 
 def test_braces_that_are_no_placeholder_stay() -> None:

@@ -100,3 +100,9 @@ def test_a_held_claim_that_cannot_be_read_names_nobody(tmp_path: Path, text: byt
         assert claims.held_by(tmp_path, "fix") is None
         with pytest.raises(LockHeld):
             claims.grant(tmp_path, "fix", 8, 0.0)
+
+
+def test_the_newest_epoch_is_known_whether_it_is_held_or_not(tmp_path: Path) -> None:
+    assert claims.epoch(tmp_path, "fix") is None
+    claims.grant(tmp_path, "fix", 3, 1000.0)
+    assert (claims.epoch(tmp_path, "fix"), claims.held_by(tmp_path, "fix")) == (3, None)

@@ -1,4 +1,4 @@
-"""What mux concludes about an ended attempt, as tables."""
+"""The done gate, as tables."""
 
 from __future__ import annotations
 
@@ -8,52 +8,17 @@ from typing import Any
 import pytest
 
 from board.model import Status
-from runners.gate import broken_rules, conclude, describe_dirt, describe_exit
-from runners.model import Attempt, Exit, Liveness, Stop, TreeFacts
+from runners.gate import broken_rules, describe_dirt, describe_exit, verdict
+from runners.model import Attempt, CheckResult, Exit, Liveness, TreeFacts
 from tests.runners.test_plan import NOW
 from tests.runners.test_plan import attempt as base
 
 CLEAN = TreeFacts(head="feed" * 10, branch="mux/shop/a", commits=2, modified=0, untracked=0)
 DIRTY = TreeFacts(head="feed" * 10, branch="mux/shop/a", commits=0, modified=1, untracked=2)
-DIRT = "; 1 file changed and not committed, 2 files untracked"
 
 
 def attempt(ended: Exit | None = None, **changes: Any) -> Attempt:
     return base(liveness=Liveness.ENDED, exit=ended, **changes)
-
-
-@pytest.mark.parametrize(
-    ("seen", "status", "reason", "why"),
-    [
-        (attempt(Exit(NOW, 0)), "done", "done", "exit 0; 2 commits, tree clean"),
-        (attempt(Exit(NOW, 3)), "failed", "exit", "exit 3"),
-        (attempt(Exit(NOW, 127)), "failed", "exit", "exit 127 (command not found)"),
-        (attempt(Exit(NOW, None, 9)), "failed", "exit", "signal 9 (SIGKILL)"),
-        (attempt(Exit(NOW, None, 1, hangup=True)), "failed", "interrupted", "tmux server was closed"),
-        (attempt(Exit(NOW, None, 1, "setup", hangup=True)), "failed", "interrupted", "tmux server was closed"),
-        (attempt(Exit(NOW, 0, hangup=True)), "failed", "interrupted", "tmux server was closed"),
-        (attempt(Exit(NOW, 2, phase="setup")), "failed", "setup", "setup: exit 2; read it with: mux logs a"),
-        (attempt(), "failed", "lost", "its wrapper was killed"),
-        (attempt(rebooted=True), "failed", "interrupted", "the machine went down"),
-        (attempt(Exit(NOW, 1), rebooted=True), "failed", "exit", "exit 1"),
-        (attempt(stop=Stop("stopped", NOW)), "stopped", "stopped", "stopped by a person"),
-        (attempt(Exit(NOW, 0), stop=Stop("stopped", NOW)), "stopped", "stopped", "stopped by a person"),
-        (attempt(Exit(NOW, 2, phase="setup"), stop=Stop("stopped", NOW)), "stopped", "stopped", "by a person"),
-        (attempt(stop=Stop("restart", NOW)), "stopped", "restart", "restart that a person ordered"),
-        (attempt(stop=Stop("timeout", NOW), timeout=5400.0), "failed", "timeout", "ended after 1h 30m"),
-    ],
-)
-def test_how_it_ended_decides(seen: Attempt, status: str, reason: str, why: str) -> None:
-    outcome = conclude(seen, CLEAN, NOW)
-    assert (outcome.status, outcome.reason, outcome.at) == (Status(status), reason, NOW)
-    assert why in outcome.why and "\n" not in outcome.why
-    assert (outcome.checkpoint == CLEAN.head) is (status == "done")
-
-
-@pytest.mark.parametrize("facts", [CLEAN, DIRTY, None])
-@pytest.mark.parametrize("seen", [attempt(Exit(NOW, 1)), attempt(stop=Stop("stopped", NOW)), attempt()])
-def test_work_that_is_not_committed_is_said(seen: Attempt, facts: TreeFacts | None) -> None:
-    assert conclude(seen, facts, NOW).why.endswith(DIRT) is (facts is DIRTY)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +37,57 @@ def test_work_that_is_not_committed_is_said(seen: Attempt, facts: TreeFacts | No
 )
 def test_the_done_gate(rules: tuple[str, ...], facts: TreeFacts | None, missing: list[str]) -> None:
     assert [name for name, _ in broken_rules(rules, facts, "mux/shop/a")] == missing
-    outcome = conclude(attempt(Exit(NOW, 0), done_when=rules), facts, NOW)
-    assert outcome.status is (Status.BLOCKED if missing else Status.DONE)
-    assert outcome.why.startswith("claimed done, but ") is bool(missing)
-    assert (outcome.checkpoint is None) is bool(missing)
+    assert verdict(broken_rules(rules, facts, "mux/shop/a")) is (Status.BLOCKED if missing else Status.DONE)
+
+
+def test_all_but_merged_is_for_a_person_to_review() -> None:
+    assert verdict([("merged", "it is not merged")]) is Status.REVIEW
+    assert verdict([("merged", "it is not merged"), ("clean", "1 file untracked")]) is Status.BLOCKED
+
+
+HEAD = CLEAN.head
+PUSHED = replace(CLEAN, unpushed=0, pushed=True, merged=True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "facts", "check", "says"),
+    [
+        ("pushed", PUSHED, None, None),
+        ("pushed", CLEAN, None, "its branch has no upstream on a remote"),
+        ("pushed", replace(CLEAN, unpushed=1, pushed=False), None, "1 commit not pushed"),
+        ("pushed", replace(CLEAN, unpushed=0, pushed=False), None, "its upstream has commits that it does not have"),
+        ("merged", PUSHED, None, None),
+        ("merged", replace(CLEAN, merged=False), None, "it is not merged into main"),
+        ("merged", CLEAN, None, "it is unknown whether it is merged into main"),
+        ("check", CLEAN, CheckResult(HEAD, None, 1.0, 0), None),
+        ("check", CLEAN, CheckResult(HEAD, None, 1.0, 1), "its check failed: exit 1"),
+        ("check", CLEAN, CheckResult(HEAD, None, 1.0, None, 15), "its check failed: signal 15 (SIGTERM)"),
+        ("check", CLEAN, CheckResult(HEAD, None, 1800.0), "its check was ended at its time limit, after 30m"),
+        ("check", CLEAN, CheckResult(HEAD, None, 1.0, 0, steady=False), "the tree keeps changing while it is checked"),
+        ("check", CLEAN, CheckResult("b" * 40, None, 1.0, 0), "the tree keeps changing while it is checked"),
+        ("check", CLEAN, None, "its check did not run: there is no `check:` command on the board"),
+    ],
+)
+def test_a_rule_holds_only_if_it_is_known_to(
+    rule: str, facts: TreeFacts, check: CheckResult | None, says: str | None
+) -> None:
+    found = broken_rules((rule,), facts, "mux/shop/a", check, "main")
+    assert found == ([] if says is None else [(rule, says)])
+    assert broken_rules((), facts, "mux/shop/a", check) == [], "nobody asked"
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [
+        ([], Status.DONE),
+        ([("merged", "x")], Status.REVIEW),
+        ([("merged", "x"), ("check", "x")], Status.BLOCKED),
+        ([("clean", "x")], Status.BLOCKED),
+        ([("home", "x")], Status.BLOCKED),
+    ],
+)
+def test_the_verdict(broken: list[tuple[str, str]], status: Status) -> None:
+    assert verdict(broken) is status
 
 
 def test_an_exit_that_the_system_has_no_name_for() -> None:

@@ -83,6 +83,79 @@ def test_tree_facts_count_what_git_sees(repository: Repository) -> None:
     assert (facts.modified, facts.untracked, facts.clean) == (3, 1, False)
 
 
+class TestUpstream:
+    """What `status` says of a branch and its upstream, as last fetched."""
+
+    @pytest.fixture
+    def far(self, repository: Repository, tmp_path: Path) -> Path:
+        """`main` of a repository with a remote is checked out, pushed, and has its upstream."""
+        sh.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", "far"], cwd=tmp_path)
+        call(repository.root, "remote", "add", "origin", str(tmp_path / "far"))
+        call(repository.root, "push", "--quiet", "--set-upstream", "origin", "main")
+        return tmp_path / "far"
+
+    def seen(self, repository: Repository) -> tuple[int | None, bool | None]:
+        facts = git.tree_facts(Home(repository.root, "main", "HEAD"))
+        return facts.unpushed, facts.pushed
+
+    def test_none(self, repository: Repository) -> None:
+        assert self.seen(repository) == (None, None)
+
+    def test_the_same_ahead_behind_and_both(self, repository: Repository, far: Path) -> None:
+        root = repository.root
+        assert self.seen(repository) == (0, True)
+        commit(root, "a", "1\n")
+        commit(root, "b", "1\n")
+        assert self.seen(repository) == (2, False)
+        call(root, "push", "--quiet")
+        assert self.seen(repository) == (0, True)
+        call(root, "reset", "--quiet", "--hard", "HEAD~1")
+        assert self.seen(repository) == (0, False)
+        commit(root, "c", "1\n")
+        assert self.seen(repository) == (1, False)
+
+    def test_gone(self, repository: Repository, far: Path) -> None:
+        call(repository.root, "update-ref", "-d", "refs/remotes/origin/main")
+        assert self.seen(repository) == (None, None)
+
+    def test_a_branch_of_this_very_repository_is_no_remote(self, repository: Repository) -> None:
+        call(repository.root, "branch", "origin/other")
+        call(repository.root, "branch", "--quiet", "--set-upstream-to=origin/other")
+        assert "+0 -0" in call(repository.root, "status", "--porcelain=v2", "--branch")
+        assert self.seen(repository) == (None, None)
+
+    def test_detached(self, repository: Repository, far: Path) -> None:
+        call(repository.root, "switch", "--quiet", "--detach")
+        assert self.seen(repository) == (None, None)
+
+
+def test_merged_is_said_when_a_base_is_given(repository: Repository) -> None:
+    root, start = repository.root, call(repository.root, "rev-parse", "HEAD")
+    branch_with(repository, ("a", "1\n"), ("b", "2\n"))
+    call(root, "switch", "--quiet", "mux/shop/fix")
+    home = Home(root, "mux/shop/fix", start)
+    assert git.tree_facts(home).merged is None
+    assert git.tree_facts(home, "main").merged is False
+    call(root, "switch", "--quiet", "main")
+    call(root, "merge", "--quiet", "--squash", "mux/shop/fix")
+    call(root, "commit", "--quiet", "-m", "all in one")
+    call(root, "switch", "--quiet", "mux/shop/fix")
+    facts = git.tree_facts(home, "main")
+    assert (facts.merged, facts.commits) == (True, 2)
+    commit(root, "c", "not in it\n")
+    assert git.tree_facts(home, "main").merged is False
+
+
+def test_a_rebase_under_way_is_on_no_branch(repository: Repository) -> None:
+    root = repository.root
+    branch_with(repository, ("README", "theirs\n"))
+    commit(root, "README", "ours\n")
+    call(root, "switch", "--quiet", "mux/shop/fix")
+    assert sh.run(["git", "rebase", "main"], cwd=root, check=False).code != 0
+    facts = git.tree_facts(Home(root, "mux/shop/fix", "main"))
+    assert (facts.branch, facts.clean) == (None, False)
+
+
 def test_settings_cannot_hide_work(repository: Repository) -> None:
     call(repository.root, "config", "status.showUntrackedFiles", "no")
     (repository.root / "work").write_text("x")
@@ -108,6 +181,11 @@ def test_reading_leaves_the_index_alone(repository: Repository) -> None:
     assert (repository.root / ".git" / "index").read_bytes() == before
 
 
+MERGES_TREES = pytest.mark.skipif(
+    tuple(map(int, git.version().split(".")[:2])) < (2, 38), reason="this git cannot merge without a working tree"
+)
+
+
 class TestMerged:
     def test_not_before(self, repository: Repository) -> None:
         assert not git.is_merged(repository.root, branch_with(repository, ("a", "1\n")), "main")
@@ -130,6 +208,42 @@ class TestMerged:
         commit(repository.root, "before", "x\n")
         call(repository.root, "cherry-pick", "main~1.." + head)
         assert git.is_merged(repository.root, head, "main")
+
+    @MERGES_TREES
+    def test_squashed_where_the_lines_around_it_are_others(self, repository: Repository) -> None:
+        """Then the two changes are not the same to git: a patch id is of the lines around, too."""
+        root = repository.root
+        commit(root, "text", "".join(f"{number}\n" for number in range(9)))
+        head = branch_with(repository, ("text", "".join(f"{number}\n" for number in range(8)) + "eight\n"))
+        commit(root, "text", "".join(f"{number}\n" for number in (0, 1, 2, 3, 4, "five", 6, 7, 8)))
+        assert not git.is_merged(root, head, "main")
+        call(root, "merge", "--quiet", "--squash", head)
+        call(root, "commit", "--quiet", "-m", "all in one")
+        commit(root, "more", "x\n")
+        assert git.is_merged(root, head, "main")
+
+    @MERGES_TREES
+    def test_picked_but_for_an_empty_commit(self, repository: Repository) -> None:
+        branch_with(repository, ("a", "1\n"), ("b", "2\n"))
+        call(repository.root, "switch", "--quiet", "mux/shop/fix")
+        call(repository.root, "commit", "--quiet", "--allow-empty", "-m", "look again")
+        call(repository.root, "switch", "--quiet", "main")
+        commit(repository.root, "before", "x\n")
+        call(repository.root, "cherry-pick", "mux/shop/fix~2", "mux/shop/fix~1")
+        assert git.is_merged(repository.root, "mux/shop/fix", "main")
+
+    def test_squashed_after_base_was_merged_into_it(self, repository: Repository) -> None:
+        root = repository.root
+        branch_with(repository, ("a", "1\n"))
+        commit(root, "before", "x\n")
+        call(root, "switch", "--quiet", "mux/shop/fix")
+        call(root, "merge", "--quiet", "--no-edit", "main")
+        head = commit(root, "b", "2\n")
+        call(root, "switch", "--quiet", "main")
+        call(root, "merge", "--quiet", "--squash", head)
+        call(root, "commit", "--quiet", "-m", "all in one")
+        commit(root, "a", "after\n")
+        assert git.is_merged(root, head, "main")
 
     def test_half_of_it_is_not_it(self, repository: Repository) -> None:
         head = branch_with(repository, ("a", "1\n"), ("b", "2\n"))

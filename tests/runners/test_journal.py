@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from board.errors import MuxError
-from runners.journal import Event, Journal
+from runners.journal import Event, Journal, redacted
 
 ADD = """
 import sys, time
 from pathlib import Path
-from runners.journal import Event, Journal
+from runners.journal import Event, Journal, redacted
 journal = Journal(Path(sys.argv[1]))
 for number in range(200):
     journal.add(Event(time.time(), "said", sys.argv[2] * 300, "fix", number))
@@ -164,3 +164,53 @@ def test_a_folder_in_its_place_is_one_line(tmp_path: Path) -> None:
     journal.path.mkdir()
     with pytest.raises(MuxError, match="a folder stands where a file is needed"):
         journal.add(Event(1.0, "said", "one"))
+
+
+def test_what_is_kept_and_told_is_redacted_but_for_who_it_was() -> None:
+    said = Event(1.0, "ended", "exit 1 in secret", "fix", 1, "terminal:secret", {"row": "secret", "restarts": 2})
+    kept = redacted(said, lambda text: text.replace("secret", "[redacted]"))
+    assert kept.text == "exit 1 in [redacted]" and kept.evidence == {"row": "[redacted]", "restarts": 2}
+    assert (kept.by, kept.task, kept.attempt, kept.at) == ("terminal:secret", "fix", 1, 1.0)
+
+
+def test_the_newest_events_are_found_at_the_end_of_a_large_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.newest(3) == []
+    lines = (
+        json.dumps({"at": 1.0, "event": "said", "text": f"{number} {'x' * 300}", "task": "fix" if number % 2 else "b"})
+        for number in range(3000)
+    )
+    journal.path.write_text("\n".join(lines) + "\n")
+    assert [event.text.split()[0] for event in journal.newest(3)] == ["2997", "2998", "2999"]
+    assert [event.text.split()[0] for event in journal.newest(2, "b")] == ["2996", "2998"]
+    assert len(journal.newest(10_000)) < 1000  # it did not read the whole file
+
+
+def in_month(folder: Path, month: str, text: str) -> Path:
+    at = datetime.fromisoformat(f"{month}-15").replace(tzinfo=UTC).timestamp()
+    path = folder / f"journal-{month}.jsonl"
+    path.write_text(json.dumps({"at": at, "event": "said", "text": text}) + "\n")
+    return path
+
+
+def test_events_after_a_time_are_read_from_no_older_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.add(Event(time.time(), "said", "now"))
+    (tmp_path / "journal-2001-08.jsonl").mkdir()  # cannot be read
+    in_month(tmp_path, "2001-09", "early in September")
+    in_month(tmp_path, "2001-10", "October")
+    late = datetime(2001, 9, 20, tzinfo=UTC).timestamp()
+    assert [event.text for event in journal.events(after=late)] == ["October", "now"]
+    assert [event.text for event in journal.events(after=late - 10 * 86400)] == ["early in September", "October", "now"]
+
+
+def test_months_that_are_over_are_removed_and_no_other_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.add(Event(time.time(), "said", "now"))
+    for month in ("2001-08", "2001-09", "2001-10"):
+        in_month(tmp_path, month, month)
+    (tmp_path / "journal.lock").touch()
+    assert journal.prune(datetime(2001, 10, 30, tzinfo=UTC).timestamp(), 60 * 86400) == 0
+    assert journal.prune(datetime(2001, 11, 5, tzinfo=UTC).timestamp(), 86400) == 2
+    assert texts(journal) == ["2001-10", "now"]
+    assert (tmp_path / "journal.lock").exists()

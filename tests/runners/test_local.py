@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +17,15 @@ from typing import Any
 import pytest
 
 from board.errors import LockHeld, MuxError
-from board.model import Status, TaskSettings
-from runners import agents, claims, git, processes, sh, wrapper
-from runners.gate import conclude
+from board.model import RestartPolicy, Status, TaskSettings
+from runners import agents, claims, git, processes, recovery, sh, wrapper
+from runners.case import Case, claims_done
+from runners.gate import broken_rules
 from runners.host import Host, StartOrder
 from runners.local import local_host
-from runners.model import Attempt, Liveness, Stop
+from runners.model import Attempt, GateRules, Liveness, Outcome, Stop, TreeFacts
 from runners.tmux import Tmux
+from tests.e2e import ends
 from tests.runners.conftest import NASTY, commit, make_repository
 from tests.support import wait_for
 
@@ -35,6 +38,13 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 print("up", flush=True)
 time.sleep(600)
 """
+
+
+def conclude(attempt: Attempt, facts: TreeFacts | None, now: float) -> Outcome:
+    """As the loop does it, for a task that is never restarted."""
+    broken = broken_rules(attempt.done_when, facts, attempt.home.branch) if claims_done(attempt) else []
+    case = Case(attempt, RestartPolicy(when="never"), now, tree=facts, broken=tuple(broken))
+    return recovery.outcome(case, recovery.decide(case))
 
 
 @dataclass
@@ -218,6 +228,21 @@ class TestStart:
         wait_for(lambda: "kept" in machine.output(number=2))
         assert [each.number for each in host.history("fix")] == [2, 1]
 
+    def test_a_wrapper_that_is_about_to_end_is_in_nobodys_way(self, machine: Machine) -> None:
+        host = machine.host()
+        host.start(machine.order(script="exit 0"))
+        ended = until(host, Liveness.ENDED)
+        host.conclude(ended, conclude(ended, host.tree(ended.home), time.time()))
+        # The moment between a wrapper's last record and its end, as long as wanted: another leads the session.
+        with subprocess.Popen(["sleep", "600"], start_new_session=True) as leader:
+            try:
+                start = machine.folder / "runs" / "fix" / "1" / "start.json"
+                about = {"session": leader.pid, "wrapper_start": processes.start_time(leader.pid)}
+                start.write_text(json.dumps(json.loads(start.read_text()) | about))
+                assert at_work(machine, machine.host()).number == 2
+            finally:
+                leader.kill()
+
     def test_it_starts_where_its_predecessor_is(self, machine: Machine) -> None:
         host = machine.host()
         first = at_work(machine, host, task="first")
@@ -292,8 +317,10 @@ class TestCannotStart:
 
     def test_a_copy_that_git_does_not_ignore(self, machine: Machine) -> None:
         (machine.repository.root / "local.cfg").write_text("x")
-        attempt = self.refused(machine, machine.order(copy=("local.cfg",)), "copy: local.cfg: git does not ignore it")
+        attempt = self.refused(machine, machine.order(copy=("local.cfg",)), "git does not ignore a file of `copy:`")
         assert reason(attempt) == (Status.FAILED, "start")
+        assert attempt.outcome is not None and "local.cfg" not in attempt.outcome.why
+        assert "fix: copy: local.cfg: git does not ignore it" in (machine.folder / "mux.log").read_text()
         self.works_now(machine)
 
     def test_a_folder_that_is_no_home(self, machine: Machine) -> None:
@@ -413,10 +440,22 @@ class TestStop:
         host.stop(seen, Stop("stopped", 5.0))
         assert processes.session_members(session["session"], session["wrapper_start"]) == ()
         ended = host.observe().attempts["fix"]
-        assert (ended.stop, ended.liveness) == (Stop("stopped", 5.0), Liveness.ENDED)
-        assert ended.exit is not None
+        assert ended.exit is not None and ended.stop is not None and ended.stop.reached is not None
+        assert (ended.stop.reason, ended.stop.at, ended.liveness) == ("stopped", 5.0, Liveness.ENDED)
+        assert seen.created < ended.stop.reached <= ended.exit.at
         assert conclude(ended, host.tree(ended.home), 6.0).status is Status.STOPPED
         host.stop(ended, Stop("stopped", 5.0))  # safe to repeat
+
+    def test_one_that_ended_since_it_was_looked_at_has_ended_by_itself(self, machine: Machine) -> None:
+        """Between the look and the stop: no stop is on record, so its own exit counts."""
+        fifo = ends.fifo(machine.board.parent / "go")
+        host = machine.host()
+        seen = at_work(machine, host, "read -r line < ../../go || true")
+        ends.let_go(fifo)
+        until(host, Liveness.ENDED)
+        host.stop(seen, Stop("restart", time.time()))
+        ended = host.observe().attempts["fix"]
+        assert ended.stop is None and ended.exit is not None and ended.exit.code == 0
 
     def test_the_intent_is_on_disk_before_any_signal(self, machine: Machine) -> None:
         host = machine.host()
@@ -538,3 +577,25 @@ def test_two_control_planes_by_mistake_never_start_two_workers(machine: Machine)
         wait_for(lambda: at_work_now() == machine.starts() == 1)
     assert start(hosts[1]) == "held"
     assert at_work_now() == machine.starts() == 1
+
+
+def test_a_check_that_a_killed_control_plane_left_running_ends_before_a_worker_starts(machine: Machine) -> None:
+    machine.run().parent.mkdir(parents=True)
+    with sh.open_session(["sleep", "600"], cwd=machine.folder, env=dict(os.environ)) as left:
+        started = processes.start_time(left.pid)
+        (machine.run().parent / "checking.json").write_text(json.dumps({"session": left.pid, "started": started}))
+        machine.host().start(machine.order(script="true"))
+        assert left.wait() == -signal.SIGTERM
+
+
+def test_the_gate_is_asked_through_the_port(machine: Machine) -> None:
+    host = machine.host()
+    attempt = host.start(machine.order(script="true"))
+    wait_for(lambda: host.observe().attempts["fix"].liveness is Liveness.ENDED)
+    rules = GateRules(("clean", "merged", "check"), machine.repository.root, check='test "$MUX_TASK" = fix')
+    assert host.judge(attempt, rules).broken == ()
+    judged = host.judge(attempt, replace(rules, done_when=("committed", "check"), check="exit 3"))
+    assert judged.broken == (("committed", "no commit on its branch"), ("check", "its check failed: exit 3"))
+    host.end_checks()
+    with pytest.raises(MuxError, match="its check was not run: mux ends"):
+        host.judge(attempt, replace(rules, check="true"))

@@ -9,21 +9,25 @@ from typing import Any
 
 import pytest
 
+from board.clock import format_time
 from board.edit import Change
-from board.model import Board, BoardSettings, Problem, Status, Task, TaskSettings
-from runners.model import Attempt, Exit, Home, HostState, Liveness, Outcome, Stop, Window
-from runners.plan import (
+from board.model import Board, BoardSettings, Problem, RestartPolicy, Status, Task, TaskSettings
+from runners.actions import (
     Abandon,
+    Ask,
+    CarryOut,
+    CloseRequest,
     CloseWindow,
     Conclude,
     Observed,
-    Restart,
     Retire,
     Start,
     StopWorker,
     WriteBoard,
-    plan,
 )
+from runners.asked import DENY, EXPIRED, Answer, Asked, Closed, Request
+from runners.model import Attempt, Cause, Exit, Home, HostState, Judged, Liveness, Next, Outcome, Report, Stop, Window
+from runners.plan import plan
 
 NOW = 1_800_000_000.0
 HOME = Home(Path("/homes/a"), "mux/shop/a", "0123456789abcdef")
@@ -49,6 +53,13 @@ def ended(status: str = "done", reason: str = "done", **changes: Any) -> dict[st
 
 def see(*attempts: Attempt, windows: tuple[Window, ...] | None = (), **changes: Any) -> Observed:
     return Observed(NOW, HostState({each.task: each for each in attempts}, windows), **changes)
+
+
+def restart(choice: str | None = None, **changes: Any) -> Asked:
+    """Whether to end the worker and start it anew: asked while it lives, and answered with the `choice`."""
+    request = Request("cafe", "restart", "why", "about", ("in-place",), NOW - 5, task="a", attempt=1)
+    answer = Answer(choice, "person", NOW - 4) if choice else None
+    return replace(Asked(replace(request, evidence={"live": 1, "word": "running"}), answer), **changes)
 
 
 def does(wanted: Board, seen: Observed) -> list[Any]:
@@ -107,12 +118,17 @@ def test_an_ended_attempt_is_concluded_even_without_its_section() -> None:
 
 def test_a_deleted_section_never_ends_its_worker() -> None:
     assert does(board(), see(attempt())) == [Retire("a", 1)]
-    assert does(board(), see(attempt(retired=True))) == []
+    assert does(board(), see(attempt(retired=True))) == [Ask("a", 1, "orphan")]
+
+
+def test_an_orphan_that_is_overdue_is_ended_and_asked_about_if_it_still_lives() -> None:
+    overdue = attempt(retired=True, timeout=30.0)
+    assert does(board(), see(overdue)) == [StopWorker("a", 1, "timeout")]
 
 
 def test_a_new_section_with_the_id_of_an_orphan_waits_for_it_and_never_ends_it() -> None:
     planned = plan(board(task()), see(attempt(retired=True)))
-    assert planned.actions == ()
+    assert [action for action in planned.actions if not isinstance(action, WriteBoard)] == []
     assert "earlier task" in planned.waiting["a"]
 
 
@@ -132,14 +148,161 @@ def test_a_stop_that_a_crash_cut_short_goes_on() -> None:
     assert does(board(task(status="running", mux={"attempt": "1"})), seen) == [StopWorker("a", 1, "timeout")]
 
 
-def test_ready_on_a_live_worker_is_a_restart_unless_refused() -> None:
+def test_ready_on_a_live_worker_is_a_question_and_put_back() -> None:
     wanted = board(task(mux={"attempt": "1"}))
-    assert does(wanted, see(attempt())) == [Restart("a", 1)]
-    refused = see(attempt(), refused={"a": "restart refused: 1 file untracked"})
-    assert does(wanted, refused) == []
-    change = writes(wanted, refused)["a"]
-    assert change.status is Status.RUNNING
-    assert change.mux is not None and "refused" in str(change.mux["why"])
+    assert does(wanted, see(attempt())) == [Ask("a", 1, "restart")]
+    assert writes(wanted, see(attempt())) == {}, "the order stands until it is asked about"
+    assert writes(wanted, see(attempt(), asked=(restart(),)))["a"].status is Status.RUNNING
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        attempt(),
+        attempt(liveness=Liveness.LOST),
+        attempt(reports=(Report("blocked", NOW - 9, "on X"),)),
+        attempt(reports=(Report("done", NOW - 9),)),
+        attempt(reports=(Report("done", NOW - 9),), judged=Judged(NOW - 9, NOW - 8, False, "dirt")),
+        attempt(timeout=30.0),
+    ],
+)
+def test_an_ordered_restart_is_carried_out_whatever_the_worker_says_or_is(worker: Attempt) -> None:
+    wanted = board(task(status="running", mux={"attempt": "1"}))
+    ordered = see(worker, asked=(restart("in-place"),))
+    assert does(wanted, ordered) == [CarryOut("a", 1, "cafe", "in-place")]
+
+
+def test_an_ordered_restart_waits_until_its_ended_worker_is_looked_at() -> None:
+    wanted = board(task(status="running", mux={"attempt": "1"}))
+    over = attempt(liveness=Liveness.ENDED, exit=Exit(NOW - 2, None, 15), stop=Stop("restart", NOW - 3))
+    stopped = restart("in-place", steps={"stop": {"at": NOW - 3}})
+    assert does(wanted, see(over, asked=(stopped,))) == [Conclude("a", 1)]
+    assert does(wanted, see(replace(over, stop=None), asked=(stopped,))) == [Conclude("a", 1)]
+
+
+def test_a_worker_that_ended_before_its_restart_was_decided_is_not_blocked_by_the_question() -> None:
+    wanted = board(task(status="running", mux={"attempt": "1"}))
+    seen = see(attempt(**ended("claimed")), asked=(restart(),))
+    assert does(wanted, seen) == [CloseRequest("cafe", "its worker ended by itself")]
+    assert writes(wanted, seen)["a"].status is Status.CLAIMED
+
+
+@pytest.mark.parametrize("stop", [None, Stop("restart", NOW - 3)])
+def test_a_worker_that_was_through_before_its_restart_reached_it_does_not_run_again(stop: Stop | None) -> None:
+    """The first step of the restart was begun, and then there was nothing left to end."""
+    wanted = board(task(status="running", mux={"attempt": "1"}))
+    over = attempt(**ended("done", "exit 0", exit=Exit(NOW - 3, 0)), stop=stop)
+    seen = see(over, asked=(restart("in-place", steps={"stop": {"at": NOW - 3}}),))
+    assert does(wanted, seen) == [CloseRequest("cafe", "its worker ended by itself")]
+    assert writes(wanted, seen)["a"].status is Status.DONE
+
+
+@pytest.mark.parametrize("choice", [None, "in-place", "deny"])
+def test_a_ready_that_became_a_question_does_not_start_its_task_once_the_worker_ended_by_itself(
+    choice: str | None,
+) -> None:
+    """The file still says `ready`, as mux has not put its own word back yet; it ran for less than a second."""
+    wanted = board(task(status="ready", mux={"attempt": "1", "since": format_time(NOW - 10)}))
+    asked = restart(choice)
+    asked = replace(asked, request=replace(asked.request, evidence={"live": 1, "word": "ready"}))
+    seen = see(attempt(**ended("done", "exit 0", exit=Exit(NOW - 3, 0))), asked=(asked,))
+    assert [each for each in does(wanted, seen) if isinstance(each, Start | CarryOut)] == []
+    assert writes(wanted, seen)["a"].status is Status.DONE
+
+
+@pytest.mark.parametrize("choice", [None, "in-place", "deny"])
+def test_a_ready_that_is_written_after_the_end_was_is_an_order_whatever_was_asked_before(choice: str | None) -> None:
+    over = attempt(**ended("failed", "exit", exit=Exit(NOW - 11, 3)))
+    mux = {"attempt": "1", "since": format_time(NOW - 10), "why": "exit 3"}
+    asked = restart(choice)
+    asked = replace(asked, request=replace(asked.request, evidence={"live": 1, "word": "ready"}))
+    asked = replace(asked, closed=Closed("its worker ended by itself", NOW - 9))
+    assert Start("a", 2) in does(board(task(status="ready", mux=mux)), see(over, asked=(asked,)))
+
+
+def test_what_was_approved_is_carried_out_though_it_is_asked_about_once_more() -> None:
+    wanted = board(task(status="claimed", mux={"attempt": "1"}))
+    approved = restart("in-place", steps={"stop": {"at": NOW - 3}})
+    again = Asked(replace(approved.request, id="beef", evidence={"word": "claimed"}))
+    over = attempt(**ended("stopped", "restart"), stop=Stop("restart", NOW - 3, reached=NOW - 3))
+    seen = see(over, asked=(approved, again))
+    assert does(wanted, seen) == [CarryOut("a", 1, "cafe", "in-place")]
+
+
+def test_a_restart_that_a_person_denied_does_not_go_on_by_itself() -> None:
+    """They were asked by `mux restart`, while mux was about to restart it."""
+    wanted = board(task(status="claimed", mux={"attempt": "1"}))
+    goes_on = Outcome(Status.CLAIMED, "exit", "exit 1", NOW - 10, next=Next("restart", NOW - 1))
+    over = attempt(liveness=Liveness.ENDED, outcome=goes_on)
+    asked = Asked(replace(restart().request, evidence={}))
+    assert does(wanted, see(over)) == [Start("a", 2, Cause.MUX, why="restarted after ")]
+    assert does(wanted, see(over, asked=(asked,))) == []
+    for choice in (DENY, EXPIRED):
+        denied = replace(asked, answer=Answer(choice, "person", NOW - 2), closed=Closed("denied", NOW - 1))
+        assert does(wanted, see(over, asked=(denied,))) == []
+        change = writes(wanted, see(over, asked=(denied,)))["a"]
+        assert change.status is Status.BLOCKED
+        assert change.mux is not None and str(change.mux["why"]).startswith("not decided")
+
+
+@pytest.mark.parametrize("settings", [{"destructive": True}, {"restart": RestartPolicy("never")}])
+def test_what_the_board_says_now_holds_for_a_restart_that_was_decided_before(settings: dict[str, Any]) -> None:
+    """Its section was gone when it ended, and is back."""
+    wanted = board(task(status="claimed", mux={"attempt": "1"}, **settings))
+    goes_on = Outcome(Status.CLAIMED, "exit", "exit 1", NOW - 10, next=Next("restart", NOW - 1, after="exit 1"))
+    seen = see(attempt(liveness=Liveness.ENDED, outcome=goes_on))
+    assert does(wanted, seen) == [Ask("a", 1, "recover")]
+
+
+def test_an_ordered_restart_of_a_worker_marked_done_or_being_stopped_is_no_word_too_late() -> None:
+    done = board(task(status="done", mux={"attempt": "1"}))
+    asked = restart("in-place")
+    ordered = replace(asked, request=replace(asked.request, evidence={"live": 1, "word": "done"}))
+    assert does(done, see(attempt(), asked=(ordered,))) == []
+    assert writes(done, see(attempt(), asked=(ordered,)))["a"].status is Status.RUNNING
+    stopped = board(task(status="stopped", mux={"attempt": "1"}))
+    ordered = replace(asked, request=replace(asked.request, evidence={"live": 1, "word": "stopped"}))
+    over = attempt(**ended("stopped", stop=Stop("stopped", NOW - 9)))
+    assert does(stopped, see(over, asked=(ordered,))) == []
+    assert writes(stopped, see(over, asked=(ordered,)))["a"].status is Status.CLAIMED
+
+
+def test_an_approved_start_that_was_cut_short_is_made_again_as_it_was_approved() -> None:
+    """Not as an order: that would start from the prompt what was to be resumed."""
+    wanted = board(task(status="claimed", mux={"attempt": "2"}))
+    before = attempt(**ended("blocked"))
+    approved = restart("resume", steps={"start-a": {"at": NOW - 3}})
+    approved = replace(approved, request=replace(approved.request, evidence={}))
+    cut_short = attempt(number=2, liveness=Liveness.PLANNED, started=None)
+    assert does(wanted, see(cut_short, asked=(approved,))) == [Abandon("a", 2)]
+    host = HostState({"a": before}, (), {"a": 2})
+    assert does(wanted, Observed(NOW, host, asked=(approved,))) == [CarryOut("a", 1, "cafe", "resume")]
+    assert does(wanted, Observed(NOW, host)) == [Start("a", 3)]
+
+
+def test_ready_on_a_destructive_task_whose_start_is_approved_asks_no_second_time() -> None:
+    wanted = board(task(mux={"attempt": "1"}, destructive=True))
+    approved = restart("in-place")
+    approved = replace(approved, request=replace(approved.request, action="recover", evidence={}))
+    assert does(wanted, see(attempt(**ended("blocked")), asked=(approved,))) == [CarryOut("a", 1, "cafe", "in-place")]
+
+
+@pytest.mark.parametrize("word", ["stopped", "done", "draft"])
+def test_a_word_written_after_a_restart_was_asked_about_stands(word: str) -> None:
+    wanted = board(task(status=word, mux={"attempt": "1"}))
+    goes_on = Outcome(Status.CLAIMED, "exit", "exit 1", NOW - 10, next=Next("restart", NOW - 1))
+    asked = Asked(replace(restart().request, evidence={"word": "claimed"}))
+    seen = see(attempt(liveness=Liveness.ENDED, outcome=goes_on), asked=(asked,))
+    assert does(wanted, seen) == [CloseRequest("cafe", f"'{word}' was written at a")]
+    assert writes(wanted, seen)["a"].status is None
+
+
+@pytest.mark.parametrize("action", ["restart", "rerun"])
+def test_what_was_approved_and_found_changed_is_asked_about_anew(action: str) -> None:
+    wanted = board(task(status="claimed", mux={"attempt": "1"}))
+    approved = restart("in-place", steps={"void-a": {"at": NOW - 3}}, closed=Closed("changed", NOW - 2))
+    void = replace(approved, request=replace(approved.request, action=action, evidence={}))
+    assert does(wanted, see(attempt(**ended("stopped")), asked=(void,))) == [Ask("a", 1, action)]
 
 
 def test_a_timeout_ends_the_worker_and_wakes_the_loop_in_time() -> None:
@@ -153,8 +316,8 @@ def test_a_timeout_ends_the_worker_and_wakes_the_loop_in_time() -> None:
 def test_a_worker_that_lost_its_wrapper_is_shown_and_nothing_starts() -> None:
     wanted = board(task(mux={"attempt": "1"}))
     seen = see(attempt(liveness=Liveness.LOST))
-    change = writes(wanted, seen)["a"]
-    assert does(wanted, seen) == []
+    assert does(wanted, seen) == [Ask("a", 1, "restart")]
+    change = writes(wanted, replace(seen, asked=(restart(),)))["a"]
     assert change.status is Status.BLOCKED
     assert change.mux is not None and "pid 42" in str(change.mux["why"])
 
@@ -164,7 +327,7 @@ def test_slots_priority_and_order() -> None:
     assert does(wanted, see()) == [Start("b", 1), Start("a", 1)]
     assert "max_workers" in plan(wanted, see()).waiting["c"]
     orphans = see(attempt("x", retired=True), attempt("y", retired=True))
-    assert does(wanted, orphans) == []  # they hold slots too
+    assert does(wanted, orphans) == [Ask("x", 1, "orphan"), Ask("y", 1, "orphan")]  # they hold slots too
 
 
 def test_after_waits_for_done() -> None:
@@ -206,9 +369,9 @@ def test_a_window_that_still_lives_starts_nothing() -> None:
     assert does(board(task()), see(windows=(window,))) == []
 
 
-def test_a_destructive_task_runs_once() -> None:
+def test_a_destructive_task_runs_again_only_after_a_question() -> None:
     wanted = board(task(mux={"attempt": "1"}, destructive=True))
-    assert does(wanted, see(attempt(**ended("failed")))) == []
+    assert does(wanted, see(attempt(**ended("failed")))) == [Ask("a", 1, "rerun")]
     assert does(board(task(destructive=True)), see()) == [Start("a", 1)]
 
 

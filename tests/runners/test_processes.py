@@ -52,6 +52,20 @@ def started(pid: int) -> str:
     return found
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
+def test_hidden_memory_is_nobody_elses_and_what_it_starts_is_open() -> None:
+    asks = "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True)"  # PR_GET_DUMPABLE
+    hides = f"from runners import processes; processes.hide_memory(); {asks}"
+    starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {asks!r}])"
+    said = subprocess.run([sys.executable, "-c", f"{hides}; {starts}"], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["0", "1"]
+
+
+def test_a_python_without_ctypes_hides_nothing_and_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    processes.hide_memory()
+
+
 def test_a_process_is_known_by_number_and_start() -> None:
     own = started(os.getpid())
     assert processes.alive(os.getpid(), own)
@@ -92,7 +106,7 @@ def test_members_are_found_without_their_leader(start: Start) -> None:
     os.kill(leader, signal.SIGKILL)
     wait_for(lambda: processes.start_time(leader) is None)
     assert len(processes.session_members(leader, since)) == 1
-    assert processes.end_session(leader, since, grace=0.5)
+    assert processes.end_session(leader, since, grace=2.0)
     assert processes.session_members(leader, since) == ()
 
 
@@ -105,7 +119,7 @@ def test_each_step_goes_as_far_as_it_must(start: Start, ignored: tuple[int, ...]
     begin = time.monotonic()
     assert processes.end_session(leader, started(leader), grace=4.0)
     due = {"SIGINT": 0.0, "SIGTERM": 1.0, "SIGKILL": 3.0}[ended_by]
-    assert due <= time.monotonic() - begin < due + 1.0
+    assert due <= time.monotonic() - begin
     _, status = os.waitpid(leader, 0)
     assert os.WEXITSTATUS(status) == -signal.Signals[ended_by] % 256  # the leader lived to tell
 
@@ -123,7 +137,7 @@ def test_a_stopped_process_is_woken_to_end(start: Start) -> None:
 
 def test_a_leader_alone_that_will_not_end_is_killed_last(start: Start) -> None:
     leader = start(STUBBORN)
-    assert processes.end_session(leader, started(leader), grace=0.5)
+    assert processes.end_session(leader, started(leader), grace=2.0)
     assert processes.start_time(leader) is None
 
 
@@ -138,5 +152,18 @@ def test_a_number_used_again_is_never_hit(start: Start) -> None:
 def test_ending_what_ended_is_fine(start: Start) -> None:
     leader = start(IDLE)
     since = started(leader)
-    assert processes.end_session(leader, since, grace=0.5)
-    assert processes.end_session(leader, since, grace=0.5)
+    assert processes.end_session(leader, since, grace=5.0)
+    assert processes.end_session(leader, since, grace=5.0)
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_it_is_told_whether_the_command_lived_when_the_first_signal_was_sent(start: Start, lives: bool) -> None:
+    """Of a command that was through, what it left is ended all the same."""
+    leader = start(LEADER.format(child=IDLE))
+    since = started(leader)
+    child = next(pid for pid in processes.session_members(leader, since) if pid != leader)
+    command = (child, started(child)) if lives else (child, "0@" + processes.boot_id())
+    told: list[float] = []
+    begin = time.time()
+    assert processes.end_session(leader, since, 4.0, command, told.append)
+    assert [begin <= at <= time.time() for at in told] == ([True] if lives else [])

@@ -14,7 +14,7 @@ import pytest
 
 from board.model import Status
 from runners import claims, processes
-from runners.model import Attempt, Exit, Home, Liveness, Outcome, Stop
+from runners.model import Attempt, Exit, Home, Judged, Liveness, Next, Nudge, Outcome, Stop
 from runners.records import Records
 
 INTENT: dict[str, Any] = {
@@ -90,6 +90,7 @@ def test_an_intent_is_an_attempt_that_is_planned(records: Records) -> None:
         liveness=Liveness.PLANNED,
         timeout=60.0,
         done_when=("clean",),
+        conversation=1,
     )
 
 
@@ -159,6 +160,14 @@ def test_the_intent_to_stop_is_seen(records: Records) -> None:
     records.plan("fix", 1, INTENT)
     records.stop("fix", 1, Stop("timeout", 170.0))
     assert seen(records).stop == Stop("timeout", 170.0)
+
+
+def test_a_nudge_is_seen_and_what_came_of_it(records: Records, tmp_path: Path) -> None:
+    write(records, "attempt.json", INTENT)
+    assert records.read("fix", 1).nudge is None
+    for nudge in (Nudge(120.0), Nudge(120.0, "its input line holds a draft")):
+        records.nudge("fix", 1, nudge)
+        assert Records(tmp_path).read("fix", 1).nudge == nudge
 
 
 def test_a_conclusion_is_final_and_survives(records: Records, tmp_path: Path) -> None:
@@ -285,3 +294,15 @@ def test_records_of_the_first_version_load(records: Records) -> None:
     loaded = seen(records)
     assert (loaded.exit, loaded.outcome) == (Exit(2.0, 1), Outcome(Status.FAILED, "exit", "exit 1", 3.0))
     assert loaded.started is None and loaded.rebooted
+
+
+def test_reasons_are_kept_as_they_may_be_shown(tmp_path: Path) -> None:
+    records = Records(tmp_path, lambda text: text.replace("secret", "[redacted]"))
+    write(records, "attempt.json", INTENT)
+    records.judge("fix", 1, Judged(1.0, 2.0, False, "its home is on secret"))
+    assert (judged := records.read("fix", 1).judged) is not None and judged.why == "its home is on [redacted]"
+    follows = Next("restart", 9.0, after="exit 1 in secret")
+    records.conclude("fix", 1, Outcome(Status.CLAIMED, "exit", "secret: exit 1", 3.0, next=follows))
+    outcome = records.read("fix", 1).outcome
+    assert outcome is not None and outcome.next is not None
+    assert (outcome.why, outcome.next.after) == ("[redacted]: exit 1", "exit 1 in [redacted]")

@@ -7,15 +7,17 @@ from typing import Any
 
 from board.model import Board, Problem
 from runners import report
+from runners.drift import Drift
 from runners.model import Attempt, Exit, Liveness
 from runners.plan import standings
+from runners.requests import Answer, Asked, Closed, Request
 from tests.runners.test_plan import NOW, attempt, board, ended, see, task
 
 
-def built(wanted: Board, *attempts: Attempt, waiting: Mapping[str, str] | None = None) -> dict[str, Any]:
+def built(wanted: Board, *attempts: Attempt, waiting: Mapping[str, str] | None = None, **more: Any) -> dict[str, Any]:
     seen = see(*attempts)
     where = standings(wanted, seen)
-    made = report.build(wanted, Path("/work/shop/board.md"), where, seen.host, waiting or {}, "half saved")
+    made = report.build(wanted, Path("/work/shop/board.md"), where, seen.host, waiting or {}, "half saved", **more)
     again: dict[str, Any] = json.loads(json.dumps(made))  # plain data: it goes into a file
     return again
 
@@ -28,17 +30,21 @@ def test_a_task_that_never_ran() -> None:
             "title": "A",
             "status": "ready",
             "condition": None,
+            "health": None,
             "agent": "shell",
             "attempt": 0,
             "since": None,
             "why": "after b",
             "branch": None,
             "worktree": None,
+            "nudged": None,
             "checkpoint": None,
             "ports": None,
             "exit": None,
+            "drift": [],
         }
     ]
+    assert (state["requests"], state["drift_at"]) == ([], None)
     assert state["board"] == "shop" and state["path"] == "/work/shop/board.md"
     assert (state["rev"], state["trouble"], state["max_workers"]) == (1, "half saved", 4)
 
@@ -82,3 +88,46 @@ def test_the_problems_of_the_board_are_all_there() -> None:
         {"line": 3, "task": "a", "text": "no such agent", "severity": "error"},
         {"line": 1, "task": None, "text": "odd", "severity": "warning"},
     ]
+
+
+def test_drift_is_with_its_task_and_says_how_old_it_is() -> None:
+    found = {"a": (Drift("a", "clean", "1 file untracked", "git stash"),), "gone": (Drift("gone", "clean", "x", "y"),)}
+    state = built(board(task()), drift=found, drift_at=NOW)
+    assert state["tasks"][0]["drift"] == [
+        {"rule": "clean", "text": "1 file untracked", "fix": "git stash", "known": True}
+    ]
+    assert state["drift_at"] == "2027-01-15T08:00:00Z"
+
+
+def test_open_requests_are_all_there_and_closed_ones_are_not() -> None:
+    request = Request(
+        "0123456789ab", "recover", "same failure twice", "x", ("in-place", "checkpoint"), NOW, NOW + 60, "a", 2
+    )
+    others = Request("c" * 12, "outage", "3 workers ended", "x", ("resume",), NOW, members=(("a", 1), ("b", 1)))
+    state = built(
+        board(task()),
+        requests=[
+            Asked(request),
+            Asked(others, Answer("resume", "terminal:ana", NOW)),
+            Asked(request, closed=Closed("void", NOW)),
+        ],
+    )
+    first, second = state["requests"]
+    assert first == {
+        "id": "0123456789ab",
+        "task": "a",
+        "attempt": 2,
+        "tasks": [],
+        "action": "recover",
+        "why": "same failure twice",
+        "says": None,
+        "evidence": {},
+        "choices": ["in-place", "checkpoint"],
+        "free": False,
+        "deniable": True,
+        "since": "2027-01-15T08:00:00Z",
+        "expires": "2027-01-15T08:01:00Z",
+        "decided": None,
+    }
+    assert (second["tasks"], second["expires"]) == (["a", "b"], None)
+    assert second["decided"] == {"choice": "resume", "by": "terminal:ana"}

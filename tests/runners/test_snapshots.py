@@ -15,7 +15,8 @@ from board.errors import MuxError
 from runners import git, homes, sh, snapshots
 from runners.delivery import Delivery
 from runners.git import Repository
-from runners.model import Home, LeftOut, Restored, Snapshot, Taken
+from runners.kept import LeftOut, Restored, Snapshot, Taken
+from runners.model import Home
 from runners.restore import restore
 from tests.runners.conftest import NASTY, commit, make_repository
 from tests.support import wait_for
@@ -510,7 +511,7 @@ class TestRestore:
     def test_what_was_left_out_then_or_now_stays(
         self, repository: Repository, home: Home, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(snapshots.take, "__defaults__", (100,))
+        monkeypatch.setattr(snapshots.take, "__defaults__", (100, False))
         (home.path / "changed").write_text("small\n")
         (home.path / "kept").write_text("x" * 101)
         call(home.path, "init", "--quiet", "nested")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from board.model import PERSON_STATUSES, Status
-from runners.model import Attempt, Liveness
+from runners.asked import Asked, Request
+from runners.model import Attempt, Liveness, Next, Outcome
 from runners.standing import Standing, is_live, standing
 from tests.runners.test_plan import NOW, attempt, ended, task
 
@@ -43,7 +44,7 @@ def test_lost_records_are_no_order_unless_a_person_gives_it(word: str) -> None:
     ("word", "written", "status", "order"),
     [
         ("ready", 0, "running", False),  # the order that this very attempt took
-        ("ready", 1, "ready", True),  # written while it runs: a restart
+        ("ready", 1, "running", False),  # written while it runs: a person is asked whether to restart it
         ("running", 1, "running", False),
         ("claimed", 1, "running", False),
         ("draft", 1, "running", False),
@@ -85,12 +86,6 @@ def test_a_claim_of_another_attempt_is_not_the_one_that_was_cut_short() -> None:
     assert not standing(task(status="claimed", mux={"attempt": "3"}), None, abandoned=2).order
     assert not standing(task(status="claimed"), None, abandoned=0).order
     assert not standing(task(status="running", mux={"attempt": "2"}), None, abandoned=2).order
-
-
-def test_a_refused_restart_says_why_and_is_no_order() -> None:
-    for word in ("ready", "running"):  # before and after the word was put back
-        now_at = standing(task(status=word, mux={"attempt": "1"}), attempt(), "restart refused: 1 file changed")
-        assert (now_at.status, now_at.why, now_at.order) == (Status.RUNNING, "restart refused: 1 file changed", False)
 
 
 @pytest.mark.parametrize("word", ["ready", "running", "draft", "done"])
@@ -143,3 +138,14 @@ def test_what_holds_a_slot() -> None:
     assert not is_live(None)
     assert is_live(attempt()) and is_live(attempt(liveness=Liveness.ENDED))
     assert not is_live(attempt(**ended()))
+
+
+def test_while_several_are_asked_about_at_once_each_keeps_its_own_reason() -> None:
+    request = Request(
+        "0123456789ab", "outage", "3 tasks ended in one outage", "x", ("in-place",), NOW, members=(("a", 1),)
+    )
+    asks = Outcome(Status.BLOCKED, "dirty", "it has work that is not committed", NOW, next=Next("ask", NOW))
+    now_at = standing(task(status="blocked"), attempt(**{**ended(), "outcome": asks}), (Asked(request),))
+    assert now_at.why == (
+        "it has work that is not committed; 3 tasks ended in one outage; decide: mux requests 0123456789ab"
+    )

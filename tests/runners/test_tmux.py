@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from board.errors import CommandFailed, MuxError
-from runners import processes, sh, tmux
+from runners import processes, sh, tmux, tmux_words
+from runners.model import Sight
 from runners.tmux import Tmux
 from tests.runners.conftest import NASTY, Host
 from tests.support import wait_for
@@ -52,7 +54,8 @@ def test_a_window_is_known_by_its_options(host: Host) -> None:
     assert seen is not None and len(seen) == 1
     assert (seen[0].id, seen[0].task, seen[0].attempt, seen[0].pid) == (opened.id, "fix-login", 12, opened.pid)
     assert not seen[0].dead and abs(seen[0].activity - time.time()) < 60
-    assert (Path("/proc") / str(opened.pid) / "cmdline").read_text().split("\0")[:2] == SLEEP
+    # Between fork and exec the process has no words yet.
+    wait_for(lambda: (Path("/proc") / str(opened.pid) / "cmdline").read_text().split("\0")[:2] == SLEEP)
 
 
 def test_names_ids_like_each_other_and_two_attempts_stay_apart(host: Host) -> None:
@@ -69,6 +72,41 @@ def test_a_dead_window_stays_with_its_screen_until_it_is_closed(host: Host) -> N
     host.tmux.close(opened.id)
     assert host.tmux.windows() == ()
     host.tmux.close(opened.id)
+
+
+def test_many_screens_in_one_call(host: Host) -> None:
+    opened = [open_window(host, ["sh", "-c", f"echo '{word} ä'; exec sleep 600"], word)[0] for word in ("a", "b", "c")]
+    wait_for(lambda: all(word in host.tmux.capture(window.id) for window, word in zip(opened, "abc", strict=True)))
+    ids = [window.id for window in opened]
+    calls = []
+    called = host.tmux._call
+    host.tmux._call = lambda *words, **more: (calls.append(words), called(*words, **more))[1]  # type: ignore[method-assign]
+    assert host.tmux.look(ids) == Sight({window: host.tmux.capture(window) for window in ids}, {})
+    assert len(calls) == 1
+    host.tmux.close(ids[1])
+    assert list(host.tmux.look([*ids, "@999"]).screens) == [ids[0], ids[2]]
+    assert host.tmux.look([]) == Sight({}, {})
+    host.tmux.shutdown()
+    assert host.tmux.look(ids) == Sight({}, {})
+
+
+def test_looking_and_typing_need_no_libtmux(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its import fails below a dashboard, whose standard output has no encoding: a text would stay half typed."""
+    window = open_window(host, ["cat"])[0].id
+    monkeypatch.setattr(tmux, "_timed_server", lambda: pytest.fail("libtmux was called"))
+    host.tmux.paste(window, "ab")
+    wait_for(lambda: host.tmux.cursor(window) == "0 2")
+    host.tmux.press(window, "Enter", False)
+    wait_for(lambda: host.tmux.cursor(window) == "2 0")
+    assert "ab" in host.tmux.capture_styled(window) and "ab" in host.tmux.look([window]).screens[window]
+    assert host.tmux.terminal(window).exists()
+
+
+def test_who_types_is_who_presses_keys_after_attaching() -> None:
+    assert tmux._typed("") == {}
+    assert tmux._typed("0|100|100|@1\n") == {}  # attached, and nothing more
+    assert tmux._typed("1|100|200|@1\n") == {}  # may only read
+    assert tmux._typed("0|100|130|@1\n0|90|120|@1\n0|90|140|@2\n") == {"@1": 130.0, "@2": 140.0}
 
 
 def test_arguments_arrive_as_they_are(host: Host, tmp_path: Path) -> None:
@@ -124,12 +162,22 @@ def test_a_log_lies_below_the_folder_under_a_plain_name(host: Host, log: str) ->
 
 def test_the_log_gets_every_byte(host: Host) -> None:
     code = "import time, os, sys\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
-    code += "import tty; tty.setraw(1); os.write(1, bytes(range(256)) * 400)"
+    code += "import tty; tty.setraw(1); os.write(1, bytes(range(256)) * 400)\n"
+    code += "time.sleep(600)"  # tmux drops what it did not yet read when a window's last process ends
     log = host.folder / "runs" / "fix" / "1" / "output.log"
     open_window(host, python(code, str(log)))
     wait_for(lambda: log.exists() and log.stat().st_size == 256 * 400)
     assert log.read_bytes() == bytes(range(256)) * 400
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_log_is_written_when_the_folder_was_made_anew_under_a_living_server(host: Host) -> None:
+    """The server still stands in the one that is gone."""
+    open_window(host, SLEEP, "first")
+    shutil.rmtree(host.folder)
+    host.folder.mkdir()
+    _, log = open_window(host, ["sh", "-c", "echo said; exec sleep 600"])
+    wait_for(lambda: log.exists() and log.read_bytes() == b"said\r\n", seconds=10)
 
 
 def test_the_log_rotates_at_ten_mebibytes(host: Host) -> None:
@@ -212,10 +260,10 @@ class TestEnvironment:
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40))
 def test_quoting_leaves_only_plain_characters(text: str) -> None:
-    quoted = tmux._quoted(text)
+    quoted = tmux_words.quoted(text)
     inner = quoted[1:-1].split("\\")
     plain = inner[0] + "".join(part[3:] for part in inner[1:])
-    assert set(plain) <= tmux._PLAIN and all(part[:3].isdigit() for part in inner[1:])
+    assert set(plain) <= tmux_words._PLAIN and all(part[:3].isdigit() for part in inner[1:])
     data = inner[0].encode() + b"".join(bytes([int(part[:3], 8)]) + part[3:].encode() for part in inner[1:])
     assert data == os.fsencode(text)
 

@@ -124,6 +124,19 @@ def test_the_board_s_own_agents_are_shown_even_when_no_task_names_them() -> None
     assert found[3:] == [("board, agents.mine.headless.start", "./evil -x '{prompt}'")]
 
 
+def test_what_an_agent_is_started_with_is_shown_too() -> None:
+    mode = {"start": ["m", "{prompt}"], "environment": {"CONFIG": "{files}/c"}}
+    found = shown(agents={"mine": {"interactive": mode, "files": {"c": "hook: ./evil\n"}}})
+    assert found[3:] == [
+        ("board, agents.mine.interactive.start", "m '{prompt}'"),
+        ("board, agents.mine.interactive.environment", "CONFIG={files}/c"),
+        ("board, agents.mine.files, c", "hook: ./evil"),
+    ]
+    assert not any(".files" in where for where, _ in shown(agents={"claude": {"options": ["--verbose"]}}))
+    changed = shown(agents={"claude": {"files": {"settings.json": "{}"}}})
+    assert ("board, agents.claude.files, settings.json", "{}") in changed
+
+
 def test_a_command_cannot_hide_from_the_terminal() -> None:
     (found,) = shown(task(1, "```sh\nevil\r\x1b[2K\u202e\u200b\x9b# \u2028nice\ttab\n```"))[3:]
     assert found[1] == "evil\n\\x1b[2K\\u202e\\u200b\\x9b# \\u2028nice\ttab"

@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +67,39 @@ def test_an_exit_code_is_recorded_and_told(host: Host, code: int) -> None:
     wait_for(lambda: is_free(host.folder / "locks" / "fix.lock"))
 
 
+@pytest.mark.parametrize("paused", [False, True])
+def test_all_that_was_printed_is_in_the_log_before_the_exit_can_be_read(host: Host, paused: bool) -> None:
+    go = host.folder / "go"
+    code = "import os, sys, time, tty\nprint('ready', flush=True)\n"
+    code += "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+    code += "tty.setraw(1); os.write(1, b'x' * int(sys.argv[2]) + b'last words')"
+    size = 3_000 if paused else 400_000  # the first fits what the kernel holds: the worker ends before tmux reads
+    run = host.start("fix", 1, python(code, str(go), str(size)))
+    wait_for(lambda: "ready\n" in log_of(run))
+    server = int(host.tmux._call("display-message", "-p", "#{pid}").out)
+    command_pid = record(run, "start.json", "pid")["pid"]
+    if paused:
+        os.kill(server, signal.SIGSTOP)
+    try:
+        go.touch()
+        wait_for(lambda: not (Path("/proc") / str(command_pid)).exists())
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert ended(run)[0] == 0
+    assert log_of(run).endswith("x" * size + "last words" + wrapper.LAST_BYTES.decode())
+
+
+def test_a_terminal_that_is_held_holds_up_no_exit(host: Host) -> None:
+    run = host.start("fix", 1, python("import sys, time; print('ready', flush=True); time.sleep(600)"))
+    wait_for(lambda: "ready\n" in log_of(run))
+    started = record(run, "start.json", "pid")
+    with Path(f"/proc/{started['pid']}/fd/1").open("wb", buffering=0) as terminal:
+        termios.tcflow(terminal, termios.TCOOFF)  # as Ctrl-S does
+        os.kill(started["pid"], signal.SIGKILL)
+        assert ended(run)[1] == signal.SIGKILL
+        assert wrapper.LAST_BYTES.decode() not in log_of(run)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGSEGV])
 def test_a_signal_to_the_command_is_recorded(host: Host, number: signal.Signals) -> None:
     run = host.start("fix", 1, SLEEP)
@@ -82,14 +117,14 @@ def test_a_signal_to_the_wrapper_is_passed_on(host: Host, number: signal.Signals
 def test_ctrl_c_reaches_the_command_and_not_the_wrapper(host: Host) -> None:
     code = "import time\ntry: print('ready', flush=True), time.sleep(600)\nexcept KeyboardInterrupt: exit(5)"
     run = host.start("fix", 1, python(code))
-    wait_for(lambda: "ready" in log_of(run))
+    wait_for(lambda: "ready\n" in log_of(run))
     host.tmux._call("send-keys", "-t", "fix", "C-c")
     assert ended(run) == (5, None, "run", False)
 
 
 def test_ctrl_z_stops_nothing(host: Host) -> None:
     run = host.start("fix", 1, python("import time; print('ready', flush=True); input(); print('on'); time.sleep(600)"))
-    wait_for(lambda: "ready" in log_of(run))
+    wait_for(lambda: "ready\n" in log_of(run))
     host.tmux._call("send-keys", "-t", "fix", "C-z", "Enter")
     wait_for(lambda: "\non" in log_of(run))
 
@@ -113,19 +148,56 @@ def test_a_command_that_ignores_the_hangup_is_waited_for(host: Host) -> None:
     code = "import signal, time; signal.signal(1, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
     run = host.start("fix", 1, python(code))
     started = record(run, "start.json", "pid")
-    wait_for(lambda: "ready" in log_of(run))
+    wait_for(lambda: "ready\n" in log_of(run))
     host.tmux._call("kill-window", "-t", "fix")
     wait_for(lambda: host.tmux.windows() == ())
     assert not is_free(host.folder / "locks" / "fix.lock")
     os.kill(started["pid"], signal.SIGTERM)
     assert ended(run) == (None, signal.SIGTERM, "run", True)
+    assert record(run, "exit.json")["server_gone"] is False
+
+
+def test_a_late_end_still_says_that_the_server_was_gone(host: Host) -> None:
+    """Another server may be there by then, for workers that were started again."""
+    code = "import signal, time; signal.signal(1, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+    run = host.start("fix", 1, python(code))
+    started = record(run, "start.json", "pid")
+    wait_for(lambda: "ready\n" in log_of(run))
+    os.kill(int(host.tmux._call("display-message", "-p", "#{pid}").out), signal.SIGKILL)
+    wait_for(lambda: host.tmux.windows() == ())
+    host.tmux.ensure()
+    os.kill(started["pid"], signal.SIGTERM)
+    assert record(run, "exit.json")["server_gone"] is True
+
+
+SLOW_SERVER = """
+import os, pty, signal, sys, time
+child, terminal = pty.fork()
+if child == 0:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as tmux does
+    os.execv(sys.argv[2], sys.argv[2:])
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+os.close(terminal)
+time.sleep(0.3)
+"""
+
+
+def test_a_server_that_is_slow_to_die_is_waited_for(host: Host) -> None:
+    """One that is killed hangs up on all its windows before it is gone itself."""
+    run = host.plan("fix", 1, ["sh", "-c", "touch ready; exec sleep 600"])
+    (run / "output.log").touch()
+    words = [sys.executable, "-c", SLOW_SERVER, str(host.folder.parent / "ready"), *wrapper.command(str(run))]
+    with subprocess.Popen(words):
+        assert ended(run) == (None, signal.SIGHUP, "run", True)
+    assert record(run, "exit.json")["server_gone"] is True
 
 
 def test_a_killed_wrapper_leaves_no_exit_and_its_session_can_be_found(host: Host) -> None:
     code = "import signal, time; signal.signal(1, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
     run = host.start("fix", 1, python(code))
     started = record(run, "start.json", "pid")
-    wait_for(lambda: "ready" in log_of(run))
+    wait_for(lambda: "ready\n" in log_of(run))
     os.kill(started["wrapper_pid"], signal.SIGKILL)
     wait_for(lambda: is_free(host.folder / "locks" / "fix.lock"))
     assert not (run / "exit.json").exists()
@@ -138,7 +210,7 @@ def test_ending_the_session_is_recorded(host: Host) -> None:
     code = "import signal, time; signal.signal(2, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
     run = host.start("fix", 1, python(code))
     started = record(run, "start.json", "pid")
-    wait_for(lambda: "ready" in log_of(run))
+    wait_for(lambda: "ready\n" in log_of(run))
     assert processes.end_session(started["session"], started["wrapper_start"], grace=2.0)
     assert ended(run) == (None, signal.SIGTERM, "run", False)
 
