@@ -63,7 +63,7 @@ def _unreadable(text: str, place: Place) -> Problem:
 def _profiles(board: Board) -> tuple[Problem, ...]:
     from runners import agents
 
-    return agents.problems(board.settings.agents, key_line(board, "agents"))
+    return agents.problems(board.settings.agents, board.key_line("agents"))
 
 
 def _repository(board: Board, place: Place) -> Iterator[Problem]:
@@ -76,9 +76,9 @@ def _repository(board: Board, place: Place) -> Iterator[Problem]:
             repository = git.open_repository(folder)
             tracked = git.is_tracked(place.path)
         except MuxError as error:
-            yield Problem(key_line(board, "repo"), str(error))
+            yield Problem(board.key_line("repo"), str(error))
             return
-    bases = {board.settings.defaults.base: key_line(board, "base")}
+    bases = {board.settings.defaults.base: board.key_line("base")}
     bases |= {task.settings.base: task.line for task in board.tasks if task.settings.base not in bases}
     for base, line in bases.items():
         if base is not None and git.resolve(repository.root, base) is None:
@@ -86,13 +86,3 @@ def _repository(board: Board, place: Place) -> Iterator[Problem]:
     if tracked:
         command = f"git rm --cached {place.path.name}"
         yield Problem(1, f"git tracks the board, and should not: {command}, then mux init", None, "warning")
-
-
-def key_line(board: Board, key: str) -> int:
-    """The line of a key of the front matter; 1 when it is not there."""
-    for number, line in enumerate(board.text.splitlines(), 1):
-        if number > 1 and line.startswith("---"):
-            break
-        if line.startswith(f"{key}:"):
-            return number
-    return 1

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from board.errors import MuxError
-from bot.commands import COMMANDS, command_named, parser_of
+from bot.commands import COMMANDS, WORKER_WORDS, command_named, parser_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,8 +60,10 @@ def _run(words: list[str]) -> int:
 
 
 def _overview() -> str:
-    width = max(len(command.name) for command in COMMANDS)
-    lines = [f"  {command.name:{width}}  {command.help}" for command in COMMANDS]
+    width = max(len(command.name) for command in (*COMMANDS, *WORKER_WORDS))
+    lines, words = (
+        [f"  {command.name:{width}}  {command.help}" for command in group] for group in (COMMANDS, WORKER_WORDS)
+    )
     return "\n".join(
         [
             "mux: a Markdown board in, workers in tmux windows and git worktrees out.",
@@ -69,6 +71,9 @@ def _overview() -> str:
             "usage: mux COMMAND [--board BOARD] …",
             "",
             *lines,
+            "",
+            "for workers, in their own windows (docs/contract.md):",
+            *words,
             "",
             "mux COMMAND --help says more about one.",
             "example: mux init, then write `status: ready` at a task in board.md, save, and: mux up",

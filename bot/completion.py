@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from board.errors import MuxError
-from bot.commands import COMMANDS, parser_of
-from bot.place import find
+from bot.commands import COMMANDS, WORKER_WORDS, parser_of
+from bot.place import Place, find
 
 BASH = """\
 _mux() {
@@ -56,21 +56,35 @@ def complete(arguments: argparse.Namespace) -> int:
 
 def candidates(before: list[str], typed: str) -> Iterable[str]:
     if not before:
-        return [command.name for command in COMMANDS]
-    command = next((command for command in COMMANDS if command.name == before[0]), None)
+        return [command.name for command in (*COMMANDS, *WORKER_WORDS)]
+    command = next((command for command in (*COMMANDS, *WORKER_WORDS) if command.name == before[0]), None)
     if command is None or before[-1] in ("-b", "--board"):
         return []  # the shell offers files
     actions = parser_of(command)._actions
     if typed.startswith("-"):
         return [option for action in actions for option in action.option_strings if option.startswith("--")]
     words = [str(choice) for action in actions if not action.option_strings for choice in action.choices or ()]
-    return [*words, *(_tasks(before) if any(action.dest == "task" for action in actions) else [])]
+    takes = {action.dest for action in actions if not action.option_strings}
+    return [*words, *(_tasks(before) if "task" in takes else []), *(_requests(before) if "id" in takes else [])]
 
 
 def _tasks(before: list[str]) -> list[str]:
     """Ids as a quick look finds them: the headings, without asking whether each is one."""
-    named = next((value for flag, value in pairwise(before) if flag in ("-b", "--board")), None)
     try:
-        return _HEADING.findall(find(named).path.read_text(encoding="utf-8", errors="replace"))
+        return _HEADING.findall(_place(before).path.read_text(encoding="utf-8", errors="replace"))
     except (MuxError, OSError):
         return []
+
+
+def _requests(before: list[str]) -> list[str]:
+    """The ids of those that wait for a person."""
+    from runners.requests import Requests
+
+    try:
+        return [asked.request.id for asked in Requests(_place(before).folder).all() if asked.waits]
+    except MuxError:
+        return []
+
+
+def _place(before: list[str]) -> Place:
+    return find(next((value for flag, value in pairwise(before) if flag in ("-b", "--board")), None))

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from board.errors import MuxError
 from bot import boards, terminal
-from bot.place import find, unknown_task
+from bot.place import Place, find, unknown_task
 from bot.table import clean, paint
 from runners.delivery import Changes, of_task
 from runners.local import local_host
@@ -23,15 +23,7 @@ _COLOURS = (("+++", "1"), ("---", "1"), ("diff ", "1"), ("index ", "1"), ("@@", 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    place = find(arguments.board)
-    board = boards.seen(place).board
-    attempt = Records(place.folder).attempts().get(arguments.task)
-    task = board.by_id.get(arguments.task)
-    if task is None and attempt is None:
-        raise unknown_task(arguments.task, board.by_id)
-    own = task.settings if task else board.settings.defaults
-    delivery = of_task(place.path, board.settings, arguments.task, own, attempt)
-    changes = local_host(place.path, place.folder, os.environ).diff(delivery, arguments.stat)
+    changes = changes_of(find(arguments.board), arguments.task, arguments.stat)
     if not changes.diff and not changes.untracked:
         print(f"{arguments.task}: nothing changed", file=sys.stderr)
     elif terminal.is_terminal(sys.stdout):
@@ -41,6 +33,18 @@ def run(arguments: argparse.Namespace) -> int:
         # Byte for byte, so that it can be applied; git passes over the lines at its end.
         sys.stdout.buffer.write(plain(changes).encode("utf-8", "surrogateescape"))
     return 0
+
+
+def changes_of(place: Place, name: str, stat: bool) -> Changes:
+    """`stat`: with what `git diff --stat` prints. Raises MuxError, with the nearest task, when there is none."""
+    board = boards.seen(place).board
+    attempt = Records(place.folder).attempts().get(name)
+    task = board.by_id.get(name)
+    if task is None and attempt is None:
+        raise unknown_task(name, board.by_id)
+    own = task.settings if task else board.settings.defaults
+    delivery = of_task(place.path, board.settings, name, own, attempt)
+    return local_host(place.path, place.folder, os.environ).diff(delivery, stat)
 
 
 def plain(changes: Changes) -> str:

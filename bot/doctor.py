@@ -16,17 +16,17 @@ from board.errors import MuxError
 from board.history import History
 from board.model import Board
 from bot import boards, terminal
+from bot.agents import found_program, said_version
 from bot.drift import drift
 from bot.findings import Finding, Level, count, lines
 from bot.place import Place, find, short
-from runners import daemon, git, names, sh, tmux, trust
+from runners import daemon, git, names, tmux, trust
 from runners.agents import load
-from runners.environment import worker_environment
 from runners.profiles import Profile
+from runners.requests import Requests
 
 #: A worker needs two of the tmux server's open files, and tmux refuses above this share of its limit.
 _FILES_EACH, _FILES_SHARE = 2, 0.8
-_VERSION_LIMIT = 20.0  # seconds; agents written for node take a while to say theirs
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -105,6 +105,11 @@ def of_board(place: Place) -> Iterator[Finding]:
     for path in History(place.folder / "history").damaged():
         text = f"a version of the board in the history is damaged: {path.name}; the others are not affected"
         yield Finding(Level.WARNING, text, f"rm {quote(str(path))}")
+    requests = Requests(place.folder)
+    requests.all()
+    for text in requests.damaged().values():
+        what, _, aside = text.rpartition("; set it aside: ")
+        yield Finding(Level.PROBLEM, what, aside)
     yield from left_by_editors(place.path)
 
 
@@ -174,10 +179,9 @@ def of_repository(place: Place, board: Board) -> Iterator[Finding]:
 def programs(place: Place, board: Board) -> Iterator[Finding]:
     """The agents' programs. A command that the board brings along is not run before the board is trusted."""
     profiles = load(board.settings.agents)
-    path = worker_environment(os.environ)["PATH"]
     for name in sorted({task.settings.agent for task in board.tasks} & profiles.keys()):
         profile = profiles[name]
-        if shutil.which(profile.program, path=path) is None:
+        if found_program(profile) is None:
             text = f"agent {name}: there is no program {profile.program} on PATH"
             yield Finding(Level.PROBLEM, text, f"install it: {profile.install}" if profile.install else "install it")
         elif name in board.settings.agents and not trust.is_trusted(place.path):
@@ -190,16 +194,12 @@ def programs(place: Place, board: Board) -> Iterator[Finding]:
 
 
 def _version(profile: Profile) -> Finding:
-    if not profile.version:
-        return Finding(Level.OK, f"agent {profile.name}: {profile.program} is installed")
-    argv = [item.replace("{program}", profile.program) for item in profile.version]
     try:
-        done = sh.run(argv, env=worker_environment(os.environ), timeout=_VERSION_LIMIT)
+        said = said_version(profile)
     except MuxError as error:
         text = f"agent {profile.name}: {profile.program} is there, but does not say its version: {error}"
         return Finding(Level.WARNING, text, f"install it anew: {profile.install}" if profile.install else "")
-    said = (done.out.strip() or done.err.strip()).splitlines()
-    return Finding(Level.OK, f"agent {profile.name}: {profile.program} {said[0] if said else 'is installed'}")
+    return Finding(Level.OK, f"agent {profile.name}: {profile.program} {said or 'is installed'}")
 
 
 def _asked(text: str, ask: Callable[[], str]) -> Finding:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Sequence
 
 from board.errors import MuxError
 from board.model import Status, Task
 from bot import boards
+from bot.journalling import say_in
 from bot.place import Place, find, unknown_task
 from bot.sizes import human, largest
 from runners.delivery import BranchFacts, Delivery, How, Step, of_task, steps
 from runners.host import Host
-from runners.journal import Event, Journal
 from runners.local import local_host
 from runners.model import Attempt, Liveness
 from runners.records import Records
@@ -90,15 +89,11 @@ def _finish(place: Place, host: Host, delivery: Delivery, how: How, attempt: Att
     for step in todo:
         goes = host.ignored(delivery.home) if step is Step.REMOVE_HOME else ()
         said = host.deliver(delivery, step)
-        _keep(place, delivery.task, said, attempt)
+        say_in(place)("finish", said, delivery.task, attempt.number if attempt else None)
         print(f"{delivery.task}: {said}{_with_it(goes)}")
     for window in host.windows() or ():
         if window.task == delivery.task and window.dead:
             host.close_window(window.id)
-
-
-def _keep(place: Place, task: str, said: str, attempt: Attempt | None) -> None:
-    Journal(place.folder).add(Event(time.time(), "finish", said, task, attempt.number if attempt else None))
 
 
 def _with_it(goes: Sequence[tuple[str, int]]) -> str:

@@ -12,6 +12,7 @@ from board.file import BoardFile
 from board.history import Entry, History
 from board.model import Board, Task
 from bot import terminal
+from bot.journalling import events_of
 from bot.place import Place, find, short, unknown_task
 from bot.table import Cell, Column, clean, render
 from runners.journal import Event, Journal
@@ -39,19 +40,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def journal(arguments: argparse.Namespace) -> int:
-    place = find(arguments.board)
-    events = list(Journal(place.folder).events(arguments.task))
-    if not events:
-        raise _nothing_written(place, arguments.task)
-    print("\n".join(event_line(event) for event in events[-arguments.lines :]))
+    events = newest(find(arguments.board), arguments.task, arguments.lines)
+    print("\n".join(line for event in events for line in story(event)))
     return 0
 
 
+def newest(place: Place, task: str | None, count: int) -> list[Event]:
+    """The newest events of the journal, oldest first. Raises MuxError when there are none."""
+    events = events_of(place, task)
+    if not events:
+        raise _nothing_written(place, task)
+    return events[-count:]
+
+
+def story(event: Event) -> list[str]:
+    """The event, and below it what it was decided from."""
+    evidence = ((key, str(value)) for key, value in (event.evidence or {}).items())
+    found = ", ".join(value if value.startswith(f"{key} ") else f"{key} {value}" for key, value in evidence)
+    return [event_line(event), *([clean(f"{'':22}{found}")] if found else [])]
+
+
 def event_line(event: Event) -> str:
-    """`2026-11-23T08:01:12Z  fix-login #2  failed: exit 1`"""
+    """`2026-11-23T08:01:12Z  fix-login #2  decided: approved in place (by terminal:ana)`"""
     attempt = f" #{event.attempt}" if event.attempt is not None else ""
     who = f"{event.task}{attempt}  " if event.task else ""
-    return clean(f"{format_time(event.at)}  {who}{event.event}: {event.text}")
+    by = f" (by {event.by})" if event.by and event.by not in event.text else ""
+    return clean(f"{format_time(event.at)}  {who}{event.event}: {event.text}{by}")
 
 
 def changes(old: Board, new: Board) -> list[str]:

@@ -76,7 +76,7 @@ class Screen:
     def _lines(self, state: Mapping[str, Any], width: int) -> list[str]:
         now = time.time()
         plane = {"running": True, "pid": os.getpid(), "since": format_time(self._since)}
-        table = whole({**state, "control_plane": plane, "at": format_time(now)}, now, width)
+        table = whole({**state, "control_plane": plane, "at": format_time(now)}, now, width, fitted=True)
         with self._lock:
             events = [cut(event_line(event), width) for event in self._events]
         return [*table, "", *events, "", "Ctrl-C ends mux; workers go on"]

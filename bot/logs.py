@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,18 +16,17 @@ from bot.place import Place, find, unknown_task
 from bot.table import clean
 from runners import claims
 from runners.model import Attempt
+from runners.output import text_of
 from runners.records import Records
+from runners.wrapper import LAST_BYTES
 
 _POLL = 0.2  # seconds
-#: The worker's exit is on record before the last of its output is: followed until nothing came for so many looks.
+#: What a worker left running may print after its exit: followed until nothing came for so many looks.
 _QUIET_LOOKS = 3
-
-_SEQUENCES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]).*?(?:\x07|\x1b\\|\x9c|\Z)"  # titles, links, device strings
-    r"|\x1b[ -/]*[0-~]"  # character sets, keypad, and the like
-    r"|\x1b"
-)
+#: What is redacted for a chat: so many lines before those that are shown, and not more than so many bytes.
+_LINES_BEFORE = 400
+_LONGEST_END = 512 * 1024
+_TOO_LONG = b"[withheld: its last 512 KiB hold no whole line with words in it]"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,6 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
                 show.feed(data)
     show.end()
     return 0
+
+
+def tail(place: Place, task: str, number: int | None, count: int) -> tuple[int, str]:
+    """The attempt, and the end of what its worker printed, as it printed it: `count` lines and what may belong to them.
+
+    To be redacted as a whole before a line of it is taken: a value may be broken over lines, or by what steers a
+    terminal, and a rule needs to see the name before a value. Raises MuxError.
+    """
+    records = Records(place.folder)
+    attempt = _attempt(place, records, task, number)
+    with Output(records.run_folder(attempt.task, attempt.number)) as output:
+        return attempt.number, _end(output.read(), count + _LINES_BEFORE).decode(errors="replace")
 
 
 def attach(arguments: argparse.Namespace) -> int:
@@ -73,7 +83,10 @@ class Output:
             self._file.close()
 
     def read(self) -> bytes:
-        """All that came since the last call."""
+        """All that the worker printed since the last call."""
+        return self._read().removesuffix(LAST_BYTES)
+
+    def _read(self) -> bytes:
         rest = self._file.read() if self._file else b""
         newest = self._open("output.log")
         if newest is None:
@@ -136,10 +149,16 @@ class _Plain:
 
 def plain(line: bytes) -> bytes:
     """A line of terminal output as text: no control sequences, and of what was printed over itself the last. Pure."""
-    text = _SEQUENCES.sub("", line.decode(errors="replace")).rstrip("\r").rpartition("\r")[2]
-    while "\x08" in text:
-        text = re.sub("[^\x08]\x08|^\x08+", "", text)
-    return "\t".join(map(clean, text.split("\t"))).encode(errors="replace")
+    return "\t".join(map(clean, text_of(line).split("\t"))).encode(errors="replace")
+
+
+def _end(data: bytes, count: int) -> bytes:
+    """So many whole lines, of at most `_LONGEST_END` bytes: redacting takes time. Half a line may be half a value."""
+    if len(data) > _LONGEST_END:
+        _, _, data = data[-_LONGEST_END:].partition(b"\n")
+        if not any(plain(line).strip() for line in data.split(b"\n")):
+            return _TOO_LONG
+    return last_lines(data, count)
 
 
 def last_lines(data: bytes, count: int) -> bytes:

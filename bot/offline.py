@@ -8,10 +8,12 @@ from typing import Any
 from bot import boards
 from bot.place import Place
 from runners import report
+from runners.actions import CarryOut, Observed, Start
 from runners.gate import describe_exit
 from runners.model import Attempt, HostState
-from runners.plan import Observed, Start, plan
+from runners.plan import plan
 from runners.records import Records
+from runners.requests import Requests
 
 
 def state(place: Place, now: float, starts: str) -> dict[str, Any]:
@@ -19,9 +21,11 @@ def state(place: Place, now: float, starts: str) -> dict[str, Any]:
     seen = boards.seen(place)
     records = Records(place.folder)
     host = HostState(records.attempts(), windows=(), abandoned=records.abandoned())
-    planned = plan(seen.board, Observed(now, host))
-    waiting = {action.task: starts for action in planned.actions if isinstance(action, Start)} | dict(planned.waiting)
-    built = report.build(seen.board, place.path, planned.where, host, waiting, seen.trouble)
+    requests = Requests(place.folder).all()
+    planned = plan(seen.board, Observed(now, host, asked=tuple(requests)))
+    due = (action.task for action in planned.actions if isinstance(action, Start | CarryOut))
+    waiting = dict.fromkeys(due, starts) | dict(planned.waiting)
+    built = report.build(seen.board, place.path, planned.where, host, waiting, seen.trouble, requests=requests)
     tasks = [_with_end(task, host.attempts) for task in built["tasks"]]
     return built | {"tasks": tasks, "at": now}
 

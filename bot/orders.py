@@ -1,4 +1,4 @@
-"""Orders: `add`, `start`, `stop`, `restart`. Each is a person's edit of the board, made by a command.
+"""Orders: `add`, `start`, `stop`. Each is a person's edit of the board, made by a command; a worker may only add.
 
 Nothing is told to the control plane: it sees the new version like any other. So orders work without one, too, and take
 effect when it comes up.
@@ -11,23 +11,26 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from board import by_command, edit
 from board.clock import format_duration
 from board.errors import MuxError
-from board.keeper import Keeper, Note
+from board.keeper import Keeper
 from board.model import Board, Status, Task
 from board.storage import read_json
 from bot import boards
+from bot.journalling import journalled
 from bot.place import Place, find, ready, short, unknown_task
-from runners import daemon, gate
+from bot.requests import refuse_workers
+from runners import daemon
 from runners.boards import read_board
-from runners.journal import Event, Journal
 from runners.model import Attempt, Liveness
 from runners.records import Records
+from runners.resuming import resumes
 from runners.standing import Standing, is_live, standing
 
 #: Who waits for the board's lock asks for it every 10 ms: a program that gives one order after the other must not take
@@ -42,6 +45,7 @@ class Aim:
     task: Task
     attempt: Attempt | None
     now_at: Standing
+    board: Board
 
     @property
     def works(self) -> bool:
@@ -65,135 +69,153 @@ def keeper_of(place: Place) -> Keeper:
     return _keeper(place.path, place.folder)
 
 
+def fresh_keeper(place: Place) -> Keeper:
+    """One that knows the board as it is now, in a process that lives long."""
+    ready(place)
+    return Keeper(place.path, place.folder, read_board, time.time())
+
+
 @functools.cache
 def _keeper(path: Path, folder: Path) -> Keeper:
     return Keeper(path, folder, read_board, time.time())
 
 
-def journalled(place: Place, event: str, notes: Sequence[Note]) -> None:
-    """What a command did or found belongs in the journal, as if the control plane had."""
-    for note in notes:
-        Journal(place.folder).add(Event(time.time(), event, note.text, note.task))
-
-
 def start(arguments: argparse.Namespace) -> int:
     place = find(arguments.board)
-    return _order(place, arguments.task, lambda aim: _ready(place, aim))
+    refuse_workers(place, os.environ)
+    print(started(place, arguments.task))
+    return 0
 
 
 def stop(arguments: argparse.Namespace) -> int:
-    return _order(find(arguments.board), arguments.task, _stopped)
-
-
-def restart(arguments: argparse.Namespace) -> int:
     place = find(arguments.board)
-    refusal = _dirty_home(place, arguments.task)
-    if refusal is not None:
-        raise MuxError(refusal)
-    return _order(place, arguments.task, lambda aim: _anew(aim) if aim.works else _ready(place, aim))
+    refuse_workers(place, os.environ)
+    print(stopped(place, arguments.task))
+    return 0
 
 
 def add(arguments: argparse.Namespace) -> int:
-    from bot.addition import addition
-
     place = find(arguments.board)
     prompt = sys.stdin.read() if arguments.prompt == "-" else arguments.prompt or ""
+    print("\n".join(added_to(place, arguments, prompt)))
+    return 0
+
+
+def started(place: Place, task: str) -> str:
+    """Order it to run; returns what came of it. Raises MuxError."""
+    return order(place, task, lambda aim: make_ready(place, aim))
+
+
+def stopped(place: Place, task: str) -> str:
+    """Order its worker to end; returns what came of it. Raises MuxError."""
+    return order(place, task, functools.partial(make_stopped, place))
+
+
+def added_to(place: Place, wanted: argparse.Namespace, prompt: str) -> list[str]:
+    """A new section of the board, from the words of `mux add`; returns what to tell. Raises MuxError."""
+    from bot.addition import addition
+
     added: list[tuple[str, tuple[str, ...]]] = []
 
     def change(text: str) -> str:
-        result = addition(boards.read(text.encode(), place), arguments, prompt, _earlier_tasks(place))
+        result = addition(boards.read(text.encode(), place), wanted, prompt, _earlier_tasks(place))
         added[:] = [(result.task, result.notes)]
         return result.text
 
     edit_board(place, change)
     task, notes = added[0]
-    how = f"as ready{_effect(place)}" if arguments.ready else f"as a draft; to run it: mux start {task}"
-    print(f"{task}: added to {short(place.path)} {how}")
-    for note in notes:
-        print(f"{short(place.path)}:{note}")
-    return 0
+    how = f"as ready{effect_of(place)}" if wanted.ready else f"as a draft; to run it: mux start {task}"
+    return [f"{task}: added to {short(place.path)} {how}", *(f"{short(place.path)}:{note}" for note in notes)]
 
 
-def _order(place: Place, task: str, decide: Callable[[Aim], tuple[Status | None, str]]) -> int:
+def order(place: Place, task: str, decide: Callable[[Aim], tuple[Status | None, str]]) -> str:
     """`decide` gives the word to write (None: it stands already) and what to say."""
     said: list[str] = []
 
     def change(text: str) -> str:
-        aim = _aim(place, boards.read(text.encode(), place), task)
+        aim = aim_at(place, boards.read(text.encode(), place), task)
         word, reply = decide(aim)
         said[:] = [reply]
         return text if word is None else edit.set_status(text, task, word)
 
     edit_board(place, change)
-    print(f"{task}: {said[0]}{_effect(place)}")
-    return 0
+    return f"{task}: {said[0]}{effect_of(place)}"
 
 
-def _aim(place: Place, board: Board, task: str) -> Aim:
+def aim_at(place: Place, board: Board, task: str) -> Aim:
     attempt = Records(place.folder).attempts().get(task)
     found = board.by_id.get(task)
     if found is None and is_live(attempt):
         raise MuxError(f"{task}: its section is gone from the board; to end its worker: mux attach {task}")
     if found is None:
         raise unknown_task(task, board.by_id)
-    return Aim(found, attempt, standing(found, attempt))
+    return Aim(found, attempt, standing(found, attempt), board)
 
 
-def _ready(place: Place, aim: Aim) -> tuple[Status | None, str]:
+def make_ready(place: Place, aim: Aim) -> tuple[Status | None, str]:
+    """The word that orders it to run (None: it stands already), and what to say. Raises MuxError."""
     task, attempt = aim.task, aim.attempt
     if aim.works and attempt is not None:
         since = format_duration(time.time() - (attempt.started or attempt.created))
         hint = f"to start it anew: mux restart {task.id}"
         raise MuxError(f"{task.id} is {aim.now_at.status} already (attempt {attempt.number}, for {since}); {hint}")
-    if attempt is not None and task.settings.destructive:
-        raise MuxError(f"{task.id} is destructive and ran before; this version does not run it again")
     if problem := next((each for each in task.problems if each.severity == "error"), None):
         raise MuxError(f"{short(place.path)}:{problem.line}: {problem.text}; mend that, then start {task.id}")
     if task.status is not Status.READY:
-        return Status.READY, "ready"
+        asks = attempt is not None and task.settings.destructive
+        return Status.READY, "ready; it is destructive and ran before, so you are asked first" if asks else _how(aim)
     if aim.now_at.order:
         return None, "ready already"
     raise _behind(aim)
 
 
-def _stopped(aim: Aim) -> tuple[Status | None, str]:
+def asks(attempt: Attempt) -> bool:
+    """Its recovery is a person's to decide."""
+    return attempt.outcome is not None and attempt.outcome.next is not None and attempt.outcome.next.do == "ask"
+
+
+def _how(aim: Aim) -> str:
+    """What `ready` will make of it."""
+    from runners.agents import load
+
+    if aim.attempt is None:
+        return "ready"
+    profile = load(aim.board.settings.agents).get(aim.attempt.agent)
+    if not resumes(aim.task, aim.attempt, profile, time.time()) or not aim.attempt.home.path.exists():
+        return "ready"
+    return f"ready: it resumes its conversation; to start it anew instead: mux restart {aim.task.id} --how in-place"
+
+
+def make_stopped(place: Place, aim: Aim) -> tuple[Status | None, str]:
+    """As `make_ready`, for its end."""
     if aim.works:
         already = aim.task.status is Status.STOPPED
         return None if already else Status.STOPPED, "its worker is to end; its work is kept"
+    stray = _stray(place, aim.task.id)
+    but = f"; {stray}" if stray else ""
     if aim.now_at.status is Status.READY:
-        return Status.STOPPED, "stopped before it started"
+        return Status.STOPPED, f"stopped before it started{but}"
+    if aim.now_at.status in (Status.CLAIMED, Status.WAITING, Status.BLOCKED) and not is_live(aim.attempt):
+        return Status.STOPPED, f"stopped: it does not go on by itself; its work is kept{but}"
+    if stray:
+        raise MuxError(f"{aim.task.id}: {stray}")
     if is_live(aim.attempt):
         raise MuxError(f"{aim.task.id}: its worker has ended already; how it ended is written down in a moment")
     raise MuxError(f"{aim.task.id} is not running: it is {aim.now_at.status}")
 
 
-def _anew(aim: Aim) -> tuple[Status | None, str]:
-    """`ready` on a running task is the order to restart it, if the board said that it runs."""
-    assert aim.attempt is not None
-    if aim.task.status is not Status.READY:
-        return Status.READY, "its worker is ended and started anew"
-    if aim.task.attempt == aim.attempt.number:
-        return None, "a restart is ordered already"
-    raise _behind(aim)
+def _stray(place: Place, task: str) -> str | None:
+    """A tmux that does not answer holds up no order: nothing is removed by one."""
+    from runners.local import local_host
+
+    with suppress(MuxError):
+        return local_host(place.path, place.folder, os.environ).stray(task)
+    return None
 
 
 def _behind(aim: Aim) -> MuxError:
     number = aim.attempt.number if aim.attempt else 0
     return MuxError(f"{aim.task.id}: its attempt {number} is not on the board yet; try again when mux wrote it down")
-
-
-def _dirty_home(place: Place, task: str) -> str | None:
-    """Why a live worker must not be restarted now. Looked at outside the board's lock: git may take its time."""
-    from runners.local import local_host
-
-    board = boards.load(place)
-    aim = _aim(place, board, task)
-    if not aim.works or aim.attempt is None:
-        return None
-    facts = local_host(place.path, place.folder, os.environ).tree(aim.attempt.home)
-    if facts is None or facts.clean:
-        return None
-    return f"{task}: not restarted, {gate.describe_dirt(facts)}; commit that, or end it with: mux stop {task}"
 
 
 def _earlier_tasks(place: Place) -> frozenset[str]:
@@ -204,7 +226,7 @@ def _earlier_tasks(place: Place) -> frozenset[str]:
         return frozenset()
 
 
-def _effect(place: Place) -> str:
+def effect_of(place: Place) -> str:
     if daemon.running(place.folder) is None:
         return " (mux is down; it takes effect with the next: mux up)"
     trouble = (read_json(place.folder / "state.json") or {}).get("trouble")

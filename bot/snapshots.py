@@ -11,13 +11,15 @@ from shlex import quote
 from board.clock import format_time
 from board.errors import MuxError
 from bot import boards, terminal
+from bot.journalling import say_in
 from bot.place import Place, find, unknown_task
+from bot.requests import refuse_workers
 from bot.table import Cell, Column, clean, render
 from runners.delivery import Delivery, of_task
 from runners.host import Host
-from runners.journal import Event, Journal
+from runners.kept import Restored, Snapshot
 from runners.local import local_host
-from runners.model import Attempt, Liveness, Restored, Snapshot
+from runners.model import Attempt, Liveness
 from runners.records import Records
 from runners.standing import is_live
 
@@ -44,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def restore(arguments: argparse.Namespace) -> int:
     place = find(arguments.board)
+    refuse_workers(place, os.environ)
     host = local_host(place.path, place.folder, os.environ)
     _about(place, host, arguments.task)  # a word that is no task gets no lock
     with host.hold(arguments.task):
@@ -56,7 +59,7 @@ def restore(arguments: argparse.Namespace) -> int:
         restored = host.restore(delivery, snapshot, copy, now)
     lines = told(arguments.task, snapshot, restored)
     counts = f"{restored.written} written, {restored.removed} removed"
-    Journal(place.folder).add(Event(now, "restore", f"snapshot {snapshot.number} is back: {counts}", arguments.task))
+    say_in(place)("restore", f"snapshot {snapshot.number} is back: {counts}", arguments.task)
     print("\n".join(clean(f"{arguments.task}: {line}") for line in lines))
     return 0
 

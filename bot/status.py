@@ -15,7 +15,7 @@ from typing import Any
 
 from board.clock import format_duration, format_time, parse_time
 from board.errors import MuxError
-from bot import terminal
+from bot import needs, terminal
 from bot.place import Place, find, short, unknown_task
 from bot.table import Cell, Column, clean, paint, render, unpainted, wrap
 from runners import daemon
@@ -77,6 +77,7 @@ def look(place: Place, now: float) -> dict[str, Any]:
         state = offline.state(place, now, starts)
     since = format_time(plane.since) if plane else None
     return state | {
+        "chat": _chat(place, plane.pid) if plane else None,
         "control_plane": {"running": plane is not None, "pid": plane.pid if plane else None, "since": since},
         "at": format_time(state["at"]),
     }
@@ -84,35 +85,54 @@ def look(place: Place, now: float) -> dict[str, Any]:
 
 def one_task(state: Mapping[str, Any], task: str) -> Mapping[str, Any]:
     """The entry of one task, with its own problems. Raises MuxError, with the nearest task, when there is none."""
-    for entry in _entries(state):
+    for entry in entries(state):
         if entry["id"] == task:
-            return entry | {"problems": [each for each in state["problems"] if each["task"] == task]}
-    raise unknown_task(task, [entry["id"] for entry in _entries(state)])
+            problems = [each for each in state["problems"] if each["task"] == task]
+            return entry | {
+                "problems": problems,
+                "requests": needs.of_task(state, task),
+                "drift_at": state.get("drift_at"),
+            }
+    raise unknown_task(task, [entry["id"] for entry in entries(state)])
 
 
-def whole(state: Mapping[str, Any], now: float, width: int | None = None, all_tasks: bool = False) -> list[str]:
-    """The lines of `mux status`, with colours in them; nothing of the board's text can act on the terminal. Pure."""
-    entries = sorted(_entries(state), key=lambda entry: _rank(entry, state))
-    done = [entry for entry in entries if entry["status"] == "done"]
+def whole(
+    state: Mapping[str, Any], now: float, width: int | None = None, all_tasks: bool = False, fitted: bool = False
+) -> list[str]:
+    """The lines of `mux status`, with colours in them; nothing of the board's text can act on the terminal. Pure.
+
+    They have at most `width` columns, but for commands: one that is broken cannot be pasted. `fitted` breaks them, too.
+    """
+    found = in_order(state)
+    done = [entry for entry in found if entry["status"] == "done"]
     folded = not all_tasks and len(done) > DONE_SHOWN
-    rows = [_row(entry, state, now) for entry in entries if not (folded and entry["status"] == "done")]
-    lines = list(_painted([*_head(state, now), *_problems(state)], width))
+    rows = [row(entry, state, now) for entry in found if not (folded and entry["status"] == "done")]
+    above = [*head(state, now), *needs.requests(state, now), *_problems(state)]
+    lines = list(_painted(above, width, fitted))
     if rows:
         lines += ["", *render(COLUMNS, rows, width, colour=True)]
-    tail = []
+    tail = list(needs.drift(state, now))
     if folded:
         tail.append(Cell(f"and {len(done)} done (list them: mux status --all; put them away: mux archive)"))
-    if not entries:
+    if not found:
         tail.append(Cell(NO_TASK))
-    return [*lines, *([""] if tail else []), *_painted(tail, width)]
+    return [*lines, *([""] if tail else []), *_painted(tail, width, fitted)]
 
 
 def detail(entry: Mapping[str, Any], place: Place, now: float) -> list[str]:
     """The lines of `mux status TASK`."""
+    asked = needing_you(entry, now)
+    return [*facts_of(entry, place, now), *([""] if asked else []), *asked, *_journal(place, entry["id"])]
+
+
+def facts_of(entry: Mapping[str, Any], place: Place, now: float) -> list[str]:
+    """Its title, then what is known of it; the title and the status are painted."""
     name = short(place.path)
     facts = [
         ("status", paint(entry["status"], _COLOURS.get(entry["status"], "")) + _for(entry, now)),
+        ("condition", _condition(entry, now)),
         ("why", entry["why"]),
+        ("nudged", entry.get("nudged")),
         ("agent", entry.get("agent")),
         ("attempt", entry["attempt"] or None),
         ("branch", entry["branch"]),
@@ -121,11 +141,18 @@ def detail(entry: Mapping[str, Any], place: Place, now: float) -> list[str]:
         ("ports", "-".join(map(str, entry.get("ports") or ()))),
         ("exit", _exit(entry.get("exit"))),
         ("output", f"mux logs {entry['id']}" if entry["attempt"] else None),
+        ("check log", _check_log(place, entry)),
         *(("problem", f"{name}:{each['line']}: {each['text']}") for each in entry["problems"]),
     ]
     title = paint(entry["id"], "1") + (f": {clean(entry['title'])}" if entry.get("title") else "")
     lines = [f"  {label:11}{text if label == 'status' else clean(str(text))}" for label, text in facts if text]
-    return [title, *lines, *_journal(place, entry["id"])]
+    return [title, *lines]
+
+
+def needing_you(entry: Mapping[str, Any], now: float) -> list[str]:
+    """What is asked about a task, and what drifted of it, each with what to type."""
+    cells = [*needs.requests(entry, now, evidence=True), *needs.drift_of(entry, now)]
+    return [clean(unpainted(cell.text)) for cell in cells]
 
 
 def _from_loop(place: Place) -> dict[str, Any] | None:
@@ -141,11 +168,26 @@ def _from_loop(place: Place) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _entries(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _chat(place: Place, pid: int) -> dict[str, Any] | None:
+    """What the control plane's chat last said of itself; None where the board has none."""
+    try:
+        found = json.loads((place.folder / "chat.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(found, dict) and found.get("pid") == pid and "state" in found
+    return {"state": found["state"], "why": found["why"]} if ours else None
+
+
+def entries(state: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tasks, and workers whose section is gone as if they were tasks."""
     gone = "its section is gone from the board, its worker goes on"
     orphans = [entry | {"status": "orphan", "why": gone, "title": "", "agent": ""} for entry in state["orphans"]]
     return [*orphans, *state["tasks"]]
+
+
+def in_order(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Who needs a person first, then what works, then what waits."""
+    return sorted(entries(state), key=lambda entry: _rank(entry, state))
 
 
 def _rank(entry: Mapping[str, Any], state: Mapping[str, Any]) -> int:
@@ -161,7 +203,7 @@ def _broken(entry: Mapping[str, Any], state: Mapping[str, Any]) -> Mapping[str, 
     return next(own, None)
 
 
-def _row(entry: Mapping[str, Any], state: Mapping[str, Any], now: float) -> list[Cell]:
+def row(entry: Mapping[str, Any], state: Mapping[str, Any], now: float) -> list[Cell]:
     broken = _broken(entry, state)
     why = f"line {broken['line']}: {broken['text']}" if broken else entry["why"]
     return [
@@ -183,17 +225,24 @@ def _for(entry: Mapping[str, Any], now: float) -> str:
     return f" for {age}" if (age := _age(entry, now)) else ""
 
 
-def _painted(cells: Iterable[Cell], width: int | None) -> Iterator[str]:
+def _painted(cells: Iterable[Cell], width: int | None, fitted: bool) -> Iterator[str]:
     for cell in cells:
         text = clean(cell.text)
-        yield from (paint(line, cell.colour) for line in ([text] if width is None else wrap(text, width)))
+        if width is None or (isinstance(cell, needs.Command) and not fitted):
+            yield paint(text, cell.colour)
+            continue
+        indent = " " * (len(text) - len(text.lstrip(" ")))
+        yield from (paint(indent + line, cell.colour) for line in wrap(text.strip(" "), width - len(indent)))
 
 
-def _head(state: Mapping[str, Any], now: float) -> Iterator[Cell]:
+def head(state: Mapping[str, Any], now: float) -> Iterator[Cell]:
     rev = f", revision {state['rev']}" if state["rev"] is not None else ""
     yield Cell(f"{state['board']}: {short(Path(state['path']))}{rev}", "1")
     yield _plane(state, now)
     yield _counts(state)
+    if chat := state.get("chat"):
+        said = f"Slack: {chat['state']}" + (f" ({chat['why']})" if chat["why"] else "")
+        yield Cell(said, "" if chat["state"] in ("on", "connecting") else "33")
     if state["trouble"]:
         yield Cell(f"the file is not in force: {state['trouble']}", "31")
 
@@ -210,11 +259,16 @@ def _plane(state: Mapping[str, Any], now: float) -> Cell:
 
 
 def _counts(state: Mapping[str, Any]) -> Cell:
-    entries = _entries(state)
-    statuses = [entry["status"] for entry in entries]
+    every = entries(state)
+    statuses = [entry["status"] for entry in every]
     working = sum(status in ("running", "claimed") for status in statuses)
-    needing = sum(entry["status"] in _NEEDS_YOU or _broken(entry, state) is not None for entry in entries)
+    held_up = {entry["id"] for entry in every if entry["status"] in _NEEDS_YOU or _broken(entry, state)}
+    needing = len(held_up) + needs.beside(state, held_up)
+    drifted = sum(bool(entry.get("drift")) for entry in every)
     text = f"{working} of {state['max_workers']} slots work, {statuses.count('ready')} ready"
+    waiting = statuses.count("waiting")
+    text += f", {waiting} waiting" if waiting else ""
+    text += f", {drifted} drifted" if drifted else ""
     return Cell(f"{text}, {needing} need{'s' if needing == 1 else ''} you", "33") if needing else Cell(text)
 
 
@@ -238,9 +292,29 @@ def _exit(ended: Mapping[str, Any] | None) -> str:
     return f"signal {ended['signal']}" if ended["signal"] is not None else f"code {ended['code']}"
 
 
+def _condition(entry: Mapping[str, Any], now: float) -> str | None:
+    """`waiting (permission) for 3m: Allow this command?`; None: nothing is known that the status does not say."""
+    health = entry.get("health")
+    if health is None:
+        return "lost" if entry.get("condition") == "lost" else None
+    since = parse_time(health["since"] or "")
+    text = f"{entry['condition']}{f' ({why})' if (why := health['reason']) else ''}"
+    text += f" for {format_duration(now - since)}" if since is not None else ""
+    return (
+        text
+        + (f", until {health['until']}" if health["until"] else "")
+        + (f": {health['evidence']}" if health["evidence"] else "")
+    )
+
+
+def _check_log(place: Place, entry: Mapping[str, Any]) -> str | None:
+    path = place.folder / "runs" / entry["id"] / str(entry["attempt"]) / "check.log"
+    return short(path) if path.exists() else None
+
+
 def _journal(place: Place, task: str) -> list[str]:
     from bot.history import event_line
-    from runners.journal import Journal
+    from bot.journalling import events_of
 
-    events = list(Journal(place.folder).events(task))[-JOURNAL_SHOWN:]
+    events = events_of(place, task)[-JOURNAL_SHOWN:]
     return ["", *(f"  {event_line(event)}" for event in events)] if events else []

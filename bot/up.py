@@ -7,19 +7,26 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from board.errors import BoardMissing, MuxError
 from board.keeper import Keeper
 from board.storage import private_folder, read_json
 from board.watch import Watcher
+from bot.chat_start import chat_of, handed_over, named, taken_over, tokens_of
 from bot.live import Screen
 from bot.place import Place, find, ready
+from bot.redaction import Redaction, register
 from bot.status import problem_line
 from runners import daemon, git, tmux, trust
 from runners.boards import read_board
 from runners.local import local_host
 from runners.loop import ControlPlane
+from runners.own_log import write_traceback
+
+T = TypeVar("T")
 
 #: A detached control plane that has not shown its state after this many seconds did not start.
 DETACHED_START = 20.0
@@ -35,10 +42,23 @@ def run(arguments: argparse.Namespace) -> int:
     git.version()
     ready(place)
     private_folder(place.folder / "inbox")
+    if arguments.watch:
+        return _watched(place, arguments.trust)
     if (found := daemon.running(place.folder)) is not None:
         raise MuxError(f"{place.path}: process {found.pid} already runs this board; end it with: mux down")
     _check_trust(place, arguments.trust)
     return _detach(place) if arguments.detach else _run(place)
+
+
+def _watched(place: Place, trusted: bool) -> int:
+    """Nothing is started where the dashboard could not be shown; what runs already is only shown."""
+    from bot.watch import check, watch
+
+    check(place)
+    if daemon.running(place.folder) is None:
+        _check_trust(place, trusted)
+        _detach(place)
+    return watch(place)
 
 
 def _check_trust(place: Place, trusted: bool) -> None:
@@ -71,13 +91,18 @@ def _detach(place: Place) -> int:
 
     log = place.folder / "mux.log"
     begin = log.stat().st_size if log.exists() else 0
-    with open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output:
+    with (
+        open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output,
+        handed_over(os.environ) as (environment, files),
+    ):
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bot.cli", "up", "--board", str(place.path)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
+            env=environment,
+            pass_fds=files,
         )
     state = place.folder / "state.json"
     started = time.time()
@@ -104,11 +129,29 @@ def _run(place: Place) -> int:
     now = time.time()
     with daemon.only_one(place.folder, now):
         keeper = Keeper(place.path, place.folder, partial(read_board, name=place.path.name), now)
-        host = local_host(place.path, place.folder, os.environ)
+        taken_over(os.environ)
+        given = dict(os.environ)
+        tokens = tokens_of(os.environ)
+        known = {**given, **named(tokens[0])}
+        redaction = Redaction(place.path, lambda: keeper.board, lambda _: write_traceback(place.folder), known)
+        register(place, redaction)
+        host = local_host(place.path, place.folder, os.environ, redaction.safe)
         screen = Screen(sys.stdout, now)
-        plane = ControlPlane(keeper, host, place.folder, screen.tell, screen.show)
+        chat = chat_of(place, tokens, lambda: keeper.board, redaction.safe, screen.tell, lambda: plane.wake("inbox"))
+        tell, show = both(screen.tell, chat.tell), both(screen.show, chat.show)
+        plane = ControlPlane(keeper, host, place.folder, tell, show, redact=redaction.safe)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: plane.wake("quit"))
         with Watcher(keeper.path, place.folder / "inbox", plane.wake), screen:
+            chat.start()
             plane.run()
+            chat.stop()
     return 0
+
+
+def both(one: Callable[[T], None], other: Callable[[T], None]) -> Callable[[T], None]:
+    def call(what: T) -> None:
+        one(what)
+        other(what)
+
+    return call

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from board.errors import UsageError
 from bot import commands, status
 from bot.place import Place
 from tests.bot.conftest import Mux
@@ -26,12 +27,12 @@ def process(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
 def test_alone_it_prints_every_command(mux: Mux) -> None:
     reply = mux()
     assert reply.code == 0
-    for command in commands.COMMANDS:
+    for command in (*commands.COMMANDS, *commands.WORKER_WORDS):
         assert f"  {command.name} " in reply.out
     assert mux("--help").out == mux("help").out == reply.out
 
 
-@pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", (*commands.COMMANDS, *commands.WORKER_WORDS), ids=lambda command: command.name)
 def test_every_command_has_help_with_an_example_and_somebody_who_runs_it(command: commands.Command, mux: Mux) -> None:
     reply = mux(command.name, "--help")
     assert (reply.code, reply.err) == (0, "")
@@ -57,6 +58,39 @@ def test_wrong_words_are_one_line_and_exit_2(words: list[str], said: str, mux: M
     assert (reply.code, reply.out) == (2, "")
     assert reply.err.startswith(said)
     assert reply.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("agents test --json claude FILE", {"action": "test", "name": "claude", "file": "FILE", "json": True}),
+        ("agents test claude --json FILE", {"action": "test", "name": "claude", "file": "FILE", "json": True}),
+        ("send fix -b board.md hello", {"task": "fix", "text": ["hello"], "board": "board.md"}),
+        ("send fix one --board=board.md two -", {"text": ["one", "two", "-"], "board": "board.md"}),
+        ("send fix -b board.md -- --choice -b", {"text": ["--choice", "-b"], "choice": None}),
+        ("send -- fix --choice", {"text": ["--choice"], "choice": None}),
+        ("send fix -1", {"text": ["-1"]}),
+        ("answer 3f yes -b board.md please", {"text": ["yes", "please"]}),
+        ("history diff -n 3 4 5", {"action": "diff", "version": 4, "other": 5, "lines": 3}),
+        ("logs -fn 5 fix", {"follow": True, "lines": 5}),
+        ("logs fix -fn5", {"follow": True, "lines": 5}),
+        ("up --detach other.md", {"board": "other.md", "detach": True}),
+        ("once deploy -- ./deploy -b x", {"key": "deploy", "command": ["./deploy", "-b", "x"]}),
+    ],
+)
+def test_options_may_stand_between_the_words(words: str, expected: dict[str, object]) -> None:
+    name, *rest = words.split()
+    found = vars(commands.parser_of(commands.command_named(name)).parse_args(rest))
+    assert {key: found[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "words", ["send fix hello -b", "start fix --board", "send fix --choice -b board.md", "logs fix -n"]
+)
+def test_no_word_becomes_the_value_of_an_option_behind_it(words: str) -> None:
+    name, *rest = words.split()
+    with pytest.raises(UsageError, match="expected one argument"):
+        commands.parser_of(commands.command_named(name)).parse_args(rest)
 
 
 def test_the_board_is_found_above_named_or_in_a_named_folder(

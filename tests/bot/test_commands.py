@@ -21,6 +21,7 @@ from bot.place import Place, place_of
 from runners import git, trust
 from runners.agents import BUILT_IN
 from runners.journal import Event, Journal
+from runners.requests import Requests
 from tests.bot.conftest import BOARD, Mux, ended, working
 from tests.bot.test_cli import ROOT
 
@@ -63,7 +64,7 @@ def test_init_outside_a_repository_says_what_is_missing(mux: Mux, own_folder: Pa
 
 def test_check_names_lines_and_exits_1_for_errors_only(mux: Mux, place: Place, repository: Path) -> None:
     assert mux("check").out == "board.md: 2 tasks, no problems\n"
-    place.path.write_text(BOARD.replace("run: make two", "run: make two\nprioritty: 3\nslack: {channel: C1}"))
+    place.path.write_text(BOARD.replace("run: make two", "run: make two\nprioritty: 3\ntouches: [src]"))
     reply = mux("check", "board.md")
     assert reply.code == 1
     assert "board.md:26: unknown key 'prioritty': did you mean 'priority'?" in reply.out
@@ -71,7 +72,7 @@ def test_check_names_lines_and_exits_1_for_errors_only(mux: Mux, place: Place, r
     shown = json.loads(mux("check", "--json").out)
     assert shown["ok"] is False
     assert shown["problems"][0]["line"] == 26
-    place.path.write_text(BOARD.replace("run: make two", "run: make two\nstuck_after: 10m"))
+    place.path.write_text(BOARD.replace("run: make two", "run: make two\nsandbox: true"))
     reply = mux("check")
     assert (reply.code, "board.md:26: warning: " in reply.out) == (0, True)
 
@@ -123,6 +124,21 @@ def test_journal_of_all_or_one_task_with_the_newest_last(mux: Mux, place: Place)
     assert len(mux("journal", "-n", "3").out.splitlines()) == 3
     reply = mux("journal", "oen")
     assert (reply.code, reply.err) == (1, "mux: no task 'oen' in the journal: did you mean 'one'?\n")
+
+
+def test_the_story_of_a_task_has_what_was_asked_about_several(mux: Mux, place: Place) -> None:
+    journal = Journal(place.folder)
+    asks = Requests(place.folder).ask
+    mine, other = (
+        asks("outage", "why", name, ("in-place",), 999.0, members=((name, 1), ("x", 1))).id for name in ("one", "two")
+    )
+    journal.add(Event(1000.0, "blocked", "exit 3", "one", 1, evidence={"exit": "exit 3", "restarts": 2}))
+    journal.add(Event(1001.0, "request", f"2 tasks ended; decide with: mux requests {mine}"))
+    journal.add(Event(1002.0, "request", f"2 tasks ended; decide with: mux requests {other}"))
+    journal.add(Event(1003.0, "approved", f"request {mine} (outage): in-place, by ana", by="ana"))
+    lines = mux("journal", "one").out.splitlines()
+    assert [line.split("  ", 1)[1].strip() for line in lines][1] == "exit 3, restarts 2"
+    assert [mine in line for line in lines] == [False, False, True, True]
 
 
 DONE = BOARD.replace("status: draft  # mine", "status: done")
@@ -177,6 +193,9 @@ def test_completion_offers_commands_tasks_choices_and_options(place: Place, mux:
     assert "--follow" in candidates(["logs", "one"], "--")
     assert list(candidates(["status", "-b"], "")) == list(candidates(["nonsense"], "")) == []
     assert mux("__complete", "logs", "").out == "one\ntwo\n"
+    assert "checkpoint" in candidates([], "ch") and "--choice" in candidates(["ask"], "--")
+    asked = Requests(place.folder).ask("gate", "why", "about", ("approve",), 1.0, task="one", attempt=1)
+    assert list(candidates(["approve"], "")) == list(candidates(["requests"], "")) == [asked.id]
     for shell, script in SCRIPTS.items():
         assert mux("completion", shell).out == script
 

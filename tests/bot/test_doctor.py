@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from runners import trust
 from runners.model import Window
 from runners.records import Records
 from tests.bot.conftest import Mux, working
-from tests.bot.workplace import Work, call, ran, root, work
+from tests.bot.workplace import Work, call, commit, ran, root, work
 
 __all__ = ["root", "work"]
 
@@ -105,13 +106,98 @@ class TestDrift:
 
     def test_done_and_not_clean(self, mux: Mux, work: Work) -> None:
         (work.home / "new").write_text("x")
-        level, fix = self.drifted(mux, "fix says done, but: 1 file untracked")
-        assert (level, fix) == ("problem", f"fix: git -C {work.home} status")
-        assert mux("doctor").code == 1
+        (work.home / "fix.txt").write_text("changed")
+        assert (
+            self.mends(mux, work, "fix says done, but: 1 file changed and not committed, 1 file untracked") == "problem"
+        )
+        assert call(work.root, "stash", "show", "--include-untracked", "--name-only").split() == ["fix.txt", "new"]
 
     def test_done_without_a_commit(self, mux: Mux, work: Work) -> None:
+        head = work.head
         call(work.home, "reset", "--quiet", "--hard", "main")
-        assert self.drifted(mux, "fix says done, but: no commit on its branch")[0] == "problem"
+        assert self.mends(mux, work, "fix says done, but: no commit on its branch") == "problem"
+        assert work.head == head
+
+    def test_done_on_another_branch(self, mux: Mux, work: Work) -> None:
+        call(work.home, "switch", "--quiet", "--create", "aside")
+        assert self.mends(mux, work, f"its home is on aside, not on {work.branch}") == "problem"
+
+    def test_done_on_no_branch_that_is_there(self, mux: Mux, work: Work) -> None:
+        head = work.head
+        call(work.home, "switch", "--quiet", "--detach")
+        call(work.root, "branch", "--quiet", "-D", work.branch)
+        assert self.mends(mux, work, f"its home is on no branch, not on {work.branch}") == "problem"
+        assert work.head == head
+
+    @pytest.mark.parametrize("words", [["rebase", "main"], ["bisect", "start", "HEAD", "HEAD~1"]])
+    def test_done_in_the_middle_of_something(self, mux: Mux, work: Work, words: list[str]) -> None:
+        commit(work.root, "fix.txt", "another\n")
+        if words[0] == "bisect":
+            call(work.home, "commit", "--quiet", "--allow-empty", "-m", "x")
+            words = [*words[:3], "HEAD~2"]
+        subprocess.run(["git", "-C", work.home, *words], capture_output=True, check=False)
+        level, fix = self.drifted(mux, "its home is on no branch")
+        assert level == "problem" and words[0] in fix
+        self.paste(mux, work, fix)
+
+    def test_done_and_not_pushed(self, mux: Mux, work: Work) -> None:
+        self.asks_for(work, "pushed")
+        far = work.add_remote()
+        assert self.mends(mux, work, "its branch has no upstream on a remote") == "problem"
+        assert call(far, "rev-parse", work.branch) == work.head
+        commit(work.home, "more")
+        assert self.mends(mux, work, "1 commit not pushed") == "problem"
+        call(work.home, "reset", "--quiet", "--hard", "HEAD~1")
+        assert self.mends(mux, work, "its upstream has commits that it does not have") == "problem"
+        assert call(far, "rev-parse", work.branch) == work.head
+        call(work.home, "update-ref", "-d", f"refs/remotes/origin/{work.branch}")
+        assert self.mends(mux, work, "its branch has no upstream on a remote") == "problem"
+
+    def test_done_and_nowhere_to_push_it(self, mux: Mux, work: Work) -> None:
+        self.asks_for(work, "pushed")
+        assert self.mends(mux, work, "its branch has no upstream on a remote") == "problem"
+        assert call(work.root, "rev-parse", "main^{tree}") and not work.home.exists()
+
+    def test_done_and_not_merged(self, mux: Mux, work: Work) -> None:
+        self.asks_for(work, "merged")
+        assert self.mends(mux, work, "it is not merged into main") == "problem"
+
+    def test_in_review_nothing_has_to_be_merged(self, mux: Mux, work: Work) -> None:
+        self.asks_for(work, "merged")
+        path = Records(work.place.folder).run_folder("fix", 1) / "outcome.json"
+        path.write_text(path.read_text().replace('"done"', '"review"', 1))
+        work.board("status: done", "status: review\nmux:\n  attempt: 1")
+        assert "agrees with trees and windows (1 done)" in mux("doctor").out
+        (work.home / "new").write_text("x")
+        assert self.drifted(mux, "fix says review, but: 1 file untracked")[0] == "problem"
+
+    def test_done_and_changed_since_its_check(self, mux: Mux, work: Work) -> None:
+        self.asks_for(work, "check")
+        work.board("run: make fix", "run: make fix\ncheck: test -e 'fix.txt' && echo seen")
+        assert "agrees with trees" in mux("doctor").out
+        work.board("status: done", "status: done\nmux:\n  attempt: 1")
+        commit(work.home, "more")
+        assert self.mends(mux, work, "its check did not run since commit") == "warning"
+        assert "status: ready" in work.place.path.read_text(), "the gate runs the check once its worker ended"
+
+    def asks_for(self, work: Work, rule: str) -> None:
+        path = Records(work.place.folder).run_folder("fix", 1) / "attempt.json"
+        path.write_text(path.read_text().replace('"clean"', f'"clean", "{rule}"'))
+
+    def mends(self, mux: Mux, work: Work, part: str) -> str:
+        """The level of that finding, after its fix was pasted and mended it."""
+        level, fix = self.drifted(mux, part)
+        self.paste(mux, work, fix)
+        return level
+
+    def paste(self, mux: Mux, work: Work, fix: str) -> None:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        line = fix.removeprefix("fix: ")
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=work.root, env={**os.environ, "PATH": path}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        assert "agrees with trees" in mux("doctor").out, mux("doctor").out
 
     def test_after_finish_there_is_none(self, mux: Mux, work: Work) -> None:
         mux("finish", "fix")
@@ -121,13 +207,13 @@ class TestDrift:
         mux("finish", "fix")
         call(work.root, "reset", "--quiet", "--hard", "HEAD~1")
         level, fix = self.drifted(mux, "neither in its base nor on a remote")
-        assert level == "problem" and "branch keep-fix" in fix
-        subprocess.run(shlex.split(fix.removeprefix("fix: ")), check=True)
-        assert call(work.root, "rev-parse", "keep-fix^") == call(work.root, "rev-parse", "main")
+        assert level == "problem"
+        self.paste(mux, work, fix)
+        assert (work.root / "fix.txt").exists()
 
     def test_the_home_is_gone_and_the_branch_is_not_delivered(self, mux: Mux, work: Work) -> None:
         shutil.rmtree(work.home)
-        assert self.drifted(mux, "neither in its base nor on a remote") == ("problem", "fix: mux finish fix")
+        assert self.mends(mux, work, "neither in its base nor on a remote") == "problem"
 
     def test_a_pushed_one(self, mux: Mux, work: Work) -> None:
         work.add_remote()
@@ -152,10 +238,10 @@ class TestDrift:
         board = load(work.place)
         attempts = Records(work.place.folder).attempts()
         mine = Window("@1", "fix", 1, 1, True, 0.0)
-        assert not list(of_windows((mine,), board, attempts))
+        assert not list(of_windows((mine,), board, attempts, str))
         strange = Window("@2", "fix", 9, 1, False, 0.0)
-        assert "which has no record" in next(of_windows((strange,), board, attempts)).text
-        assert next(of_windows(None, board, attempts)).level is Level.PROBLEM
+        assert "which has no record" in next(of_windows((strange,), board, attempts, str)).text
+        assert next(of_windows(None, board, attempts, str)).level is Level.PROBLEM
 
     def test_a_task_that_was_stopped_says_nothing_of_its_tree(self, mux: Mux, work: Work) -> None:
         ran(work.place, "fix", Records(work.place.folder).attempts()["fix"].home, Status.STOPPED, number=2)

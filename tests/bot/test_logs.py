@@ -11,13 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from board.model import Status
+from board.redact import Redactor
 from board.storage import write_json
-from bot.logs import Output, last_lines, plain
+from bot.chat_texts import logs_reply
+from bot.logs import Output, last_lines, plain, tail
 from bot.place import Place
+from runners.wrapper import LAST_BYTES
 from tests.bot.conftest import Mux, Reply, ended, record, working
 from tests.bot.test_cli import ROOT
 
@@ -38,12 +41,14 @@ def test_what_a_terminal_would_act_on_is_gone(raw: bytes, shown: str) -> None:
     assert plain(raw).decode() == shown
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_no_bytes_bring_an_escape_through(line: bytes) -> None:
     text = plain(line).decode()
     assert not {"\x1b", "\x9b", "\r", "\n", "\x08"} & set(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary().map(lambda line: line.replace(b"\n", b"")), max_size=8), st.integers(1, 9), st.booleans())
 def test_the_last_lines(lines: list[bytes], count: int, ended: bool) -> None:
     whole = [line + b"\n" for line in lines]
@@ -90,6 +95,51 @@ def test_logs_are_plain_or_raw_of_any_attempt_and_as_many_lines_as_wanted(mux: M
     assert mux("logs", "one").out == "a\nb\nc\n", "attempt 2 never started"
     assert mux("logs", "one", "--attempt", "2").out == ""
     assert mux("logs", "one", "--attempt", "3").err == "mux: one has no attempt 3; kept are: 1, 2\n"
+
+
+REDACTOR = Redactor({"a password": "ember-Walnut_8842"})
+HALVES = ("ember-Wal", "nut_8842")
+
+
+def in_chat(place: Place, printed: bytes, lines: int = 40) -> str:
+    """What an approver sees of it."""
+    (ended(place, "one", Status.FAILED) / "output.log").write_bytes(printed)
+    attempt, text = tail(place, "one", None, lines)
+    return str(logs_reply("one", attempt, text, REDACTOR.redact, lines).blocks[1:])
+
+
+@pytest.mark.parametrize(
+    "between", ["\a", "\0", "\u200b", "\u00ad", "\u202e", "\x1b[31m", "\b", "\n", "\r\n  ", "\x9b1m"]
+)
+def test_no_half_of_a_value_is_seen_in_a_chat_whatever_is_within_it(place: Place, between: str) -> None:
+    for before in (b"", b"x\n" * 1000):
+        for after in (b"", b"\nlast", b"\nx" * 39):
+            shown = in_chat(place, before + between.join(HALVES).encode() + after)
+            assert not any(half in shown for half in HALVES) and "redacted" in shown
+
+
+@pytest.mark.parametrize("lines", [1, 2, 40])
+def test_what_is_cut_off_is_redacted_with_the_rest(place: Place, lines: int) -> None:
+    shown = in_chat(place, "\n".join(HALVES).encode() + b"\nx" * (lines - 1) + b"\n", lines)
+    assert HALVES[1] not in shown and "redacted" in shown
+    named = b'"password":\n "hunter-of-Walnuts"' + b"\nx" * (lines - 1)
+    assert "hunter" not in in_chat(place, named, lines)
+
+
+def test_the_end_of_a_log_in_a_chat_is_redacted_in_a_bounded_time(place: Place) -> None:
+    assert len(tail_of(place, b"0123456789\n" * 100_000)) < 10_000
+    assert len(tail_of(place, b"x" * 600_000 + b"\n" + b"y" * 400_000)) == 400_000
+    assert "withheld" in tail_of(place, b"ember-Walnut_8842" * 50_000)
+
+
+@pytest.mark.parametrize("behind", [b"\n", b"\r\n", LAST_BYTES, b"\n" + LAST_BYTES, LAST_BYTES + b"\r\n", b"\n\n"])
+def test_a_last_line_that_is_too_long_is_not_called_nothing(place: Place, behind: bytes) -> None:
+    assert "withheld" in in_chat(place, b"before\n" + b"x" * 600_000 + behind)
+
+
+def tail_of(place: Place, printed: bytes) -> str:
+    (ended(place, "one", Status.FAILED) / "output.log").write_bytes(printed)
+    return tail(place, "one", None, 40)[1]
 
 
 def test_no_output_yet_or_no_such_task_is_one_line(mux: Mux, place: Place) -> None:

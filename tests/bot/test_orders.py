@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -20,7 +21,11 @@ from bot.cli import main
 from bot.orders import edit_board
 from bot.place import Place, find
 from runners import daemon
+from runners.asked import Asked
+from runners.requests import Requests
 from tests.bot.conftest import BOARD, Mux, ended, working
+
+ASKS = {"do": "ask", "at": 1.0, "choices": ["in-place"], "after": ""}
 
 
 def status_of(place: Place, task: str) -> Status:
@@ -62,6 +67,10 @@ def test_orders_that_cannot_be_are_one_line(mux: Mux, place: Place) -> None:
     assert place.path.read_text() == BOARD
 
 
+def open_requests(place: Place) -> list[Asked]:
+    return [asked for asked in Requests(place.folder).all() if asked.open]
+
+
 def test_a_running_task_is_not_started_but_stopped_or_restarted(mux: Mux, place: Place, repository: Path) -> None:
     running = BOARD.replace("status: draft  # mine", "status: running\nmux:\n  attempt: 1")
     place.path.write_text(running)
@@ -69,25 +78,44 @@ def test_a_running_task_is_not_started_but_stopped_or_restarted(mux: Mux, place:
         reply = mux("start", "one")
         assert reply.code == 1
         assert reply.err.startswith("mux: one is running already (attempt 1, for ")
-        assert mux("restart", "one").code == 1, "the board lies in its home and is not ignored: dirty"
-        (repository / ".git" / "info" / "exclude").write_text("*board.md*\n.mux/\n")
-        assert "started anew" in mux("restart", "one").out
-        assert status_of(place, "one") is Status.READY
-        assert mux("restart", "one").out.startswith("one: a restart is ordered already")
+        assert "starts anew, in its worktree as it is" in mux("restart", "one").out
+        (asked,) = open_requests(place)
+        assert (asked.request.action, asked.request.task, asked.request.attempt) == ("restart", "one", 1)
+        assert asked.answer is not None and asked.answer.choice == "in-place" and "terminal:" in asked.answer.by
+        assert status_of(place, "one") is Status.RUNNING, "the order is a request, not a word on the board"
+        assert mux("restart", "one").out.startswith("one: a restart is ordered already (in-place, by terminal:")
         assert "is to end" in mux("stop", "one").out
         assert status_of(place, "one") is Status.STOPPED
 
 
-def test_a_restart_is_refused_while_the_home_is_dirty(mux: Mux, place: Place, repository: Path) -> None:
+def test_a_restart_points_to_what_is_asked_about_it_already(mux: Mux, place: Place, repository: Path) -> None:
+    run = ended(place, "one", Status.BLOCKED)
+    write_json(run / "outcome.json", json.loads((run / "outcome.json").read_text()) | {"next": ASKS})
+    place.path.write_text(BOARD.replace("status: draft  # mine", "status: blocked\nmux:\n  attempt: 1"))
+    request = Requests(place.folder).ask("recover", "why", "x", ("in-place",), 1.0, task="one", attempt=1)
+    assert (
+        mux("restart", "one").out == f"one: it is asked about already, and yours to decide: mux requests {request.id}\n"
+    )
+    assert [asked.request.id for asked in open_requests(place)] == [request.id]
+
+
+def test_a_restart_that_takes_work_away_is_asked_first(mux: Mux, place: Place, repository: Path) -> None:
     (repository / ".git" / "info" / "exclude").write_text("*board.md*\n.mux/\n")
     (repository / "README.md").write_text("changed\n")
     place.path.write_text(BOARD.replace("status: draft  # mine", "status: running\nmux:\n  attempt: 1"))
-    before = place.path.read_bytes()
     with working(place, "one", branch="main", start_commit="HEAD"):
-        reply = mux("restart", "one")
-    assert reply.code == 1
-    assert reply.err.startswith("mux: one: not restarted, 1 file changed and not committed; commit that, or")
-    assert place.path.read_bytes() == before
+        reply = mux("restart", "one", "--how", "checkpoint")
+    (asked,) = open_requests(place)
+    assert reply.code == 0 and asked.waits
+    assert "takes away 1 changed file, kept in a snapshot first" in reply.out
+    assert f"mux approve {asked.request.id} --choice checkpoint" in reply.out
+
+
+def test_a_way_that_there_is_not_is_named(mux: Mux, place: Place, repository: Path) -> None:
+    with working(place, "one", branch="main", start_commit="HEAD"):
+        assert (
+            "there is no 'resume' for it; there is in-place, checkpoint" in mux("restart", "one", "--how", "resume").err
+        )
 
 
 def test_an_ended_task_is_started_again_by_either_word(mux: Mux, place: Place) -> None:
@@ -105,13 +133,13 @@ def test_an_order_that_the_board_could_not_carry_is_refused(mux: Mux, place: Pla
     assert (reply.code, "not on the board yet" in reply.err) == (1, True)
 
 
-def test_what_is_broken_or_must_not_run_again_is_not_started(mux: Mux, place: Place) -> None:
+def test_what_is_broken_is_not_started_and_what_must_not_run_again_is_said(mux: Mux, place: Place) -> None:
     place.path.write_text(BOARD.replace("status: draft  # mine", "status: draft\nprioritty: 3"))
     reply = mux("start", "one")
     assert reply.err.startswith("mux: board.md:14: unknown key 'prioritty'")
     place.path.write_text(BOARD.replace("status: draft  # mine", "status: done\ndestructive: true"))
     ended(place, "one", Status.DONE)
-    assert "destructive" in mux("start", "one").err
+    assert "destructive and ran before, so you are asked first" in mux("start", "one").out
 
 
 def test_a_worker_without_a_section_says_how_to_end_it(mux: Mux, place: Place) -> None:

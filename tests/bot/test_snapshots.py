@@ -11,7 +11,8 @@ import pytest
 from board.errors import LockHeld
 from runners import claims, homes, local, snapshots
 from runners.journal import Journal
-from runners.model import Home, Restored, Snapshot
+from runners.kept import Restored, Snapshot
+from runners.model import Home
 from runners.records import Records
 from tests.bot.conftest import Mux, record, working
 from tests.bot.workplace import Work, call, commit, root, work
