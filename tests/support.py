@@ -15,9 +15,12 @@ PATIENCE = 40.0
 def wait_for(condition: Callable[[], Any], what: str | Callable[[], str] = "", seconds: float = PATIENCE) -> Any:
     """The first true answer; fails the test when there is none in time."""
     deadline = time.monotonic() + seconds
+    looked_at = time.monotonic()
     while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not in {seconds:g} s: {what() if callable(what) else what}"
-        time.sleep(0.01)
+        now = time.monotonic()
+        assert now < deadline, f"not in {seconds:g} s: {what() if callable(what) else what}"
+        time.sleep(min(max(0.01, 2 * (now - looked_at)), 0.5))  # a dear look is no reason to keep the machine busy
+        looked_at = time.monotonic()
     return answer
 
 

@@ -23,12 +23,33 @@ MODULES = {
 }
 LINES = 350
 
-#: It stands alone in one file: what it cannot import it has to hold itself.
-LONGER = {"runners.wrapper": 420}
+#: One stands alone: what it cannot import it has to hold itself. One is a table.
+LONGER = {
+    "runners.wrapper": 460,
+}
 
 PURE = (
     *("runners.plan", "runners.standing", "runners.gate", "runners.overlap", "runners.report", "runners.delivery"),
-    *(name for name in MODULES if name.startswith("board.merge")),
+    *("runners.choices", "runners.preamble", "runners.words", "runners.conditions", "runners.draft", "runners.reading"),
+    *("runners.loops", "runners.watched"),
+    *(
+        "runners.screens",
+        "runners.menus",
+        "runners.health",
+        "runners.limits",
+        "runners.until",
+        "runners.recovery",
+        "runners.case",
+        "runners.case_words",
+        "runners.outage",
+        "runners.asked",
+    ),
+    *("runners.questions", "runners.asking", "runners.starting", "runners.actions", "runners.evidence"),
+    *("runners.policy", "runners.drift", "runners.nudging", "runners.resuming", "runners.kept"),
+    *("bot.posts", "bot.mrkdwn", "bot.blocks", "bot.chat_words", "bot.chat_views", "bot.chat_texts"),
+    *("bot.chat_requests", "bot.alerts", "bot.quiet", "bot.digests", "bot.slots"),
+    *("bot.access", "bot.inbound", "bot.backlog"),
+    *(name for name in MODULES if name.startswith(("board.merge", "board.redact"))),
 )
 #: Effects. `pathlib` is not among them: a path is also a value; that nothing is opened through one is for the reader.
 EFFECTS = {
@@ -39,8 +60,10 @@ EFFECTS = {
 #: Who starts programs, besides `runners.sh`, and why not through it.
 STARTS_PROGRAMS = {
     "runners.wrapper": "stands alone, and is the parent of a worker",
+    "runners.step": "holds its command back until that is written down, and is its parent",
     "bot.up": "starts the control plane that goes on after it",
     "bot.diff": "shows it in the person's pager",
+    "bot.watch_acts": "gives the terminal to tmux until the person detaches",
     "bot.logs": "becomes the terminal's tmux client",
     "bot.demo": "plays the person at a terminal, from outside",
 }
@@ -58,10 +81,24 @@ PAST_THE_PORT = {
     "bot.doctor": VERSIONS | READS,
 }
 #: The modules behind the port.
-BEHIND_THE_PORT = {f"runners.{name}" for name in ("local", "homes", "deliver", "snapshots", "restore", "git", "tmux")}
+BEHIND_THE_PORT = {
+    f"runners.{name}"
+    for name in ("local", "start_order", "judge", "homes", "deliver", "snapshots", "restore", "git", "tmux")
+}
 
 #: A process that shows the status of fifty workers has 60 ms.
-SLOW = ("ruamel", "libtmux", "watchdog", "filelock", "psutil", "markdown_it", "subprocess", "asyncio", "runners.tmux")
+SLOW = (
+    "ruamel",
+    "libtmux",
+    "watchdog",
+    "filelock",
+    "psutil",
+    "markdown_it",
+    "subprocess",
+    "asyncio",
+    "runners.tmux",
+    "textual",
+)
 
 
 @cache
@@ -137,6 +174,11 @@ def test_one_module_starts_programs() -> None:
         or any(STARTERS.fullmatch(each) for each in used(name))
     }
     assert found - {"runners.sh"} == set(STARTS_PROGRAMS)
+
+
+def test_only_the_dashboard_draws_with_textual() -> None:
+    found = {name for name in MODULES if any(each.partition(".")[0] in ("textual", "rich") for each in imports(name))}
+    assert found and all(name.startswith("bot.watch") for name in found)
 
 
 def test_no_shell_reads_what_we_say() -> None:

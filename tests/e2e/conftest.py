@@ -11,13 +11,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runners import processes
 from runners.tmux import Tmux
 from tests.support import PATIENCE, clean_environment, wait_for
+
+if TYPE_CHECKING:
+    from tests.e2e.fake_slack import FakeSlack
 
 FRONT = "---\nboard: shop\n{keys}---\n\n# Shop\n\nProse of mine.\n"
 
@@ -43,7 +46,8 @@ class Desk:
         return self.repository / ".mux"
 
     def write(self, *sections: str, keys: str = "") -> None:
-        """A whole new board, saved as an editor does that writes a file anew."""
+        """A whole new board, saved as an editor does that writes a file anew. Nothing restarts unless `keys` say so."""
+        keys = keys if "restart:" in keys else f"{keys}restart: never\n"
         self.save(FRONT.format(keys=keys) + "".join(sections))
 
     def save(self, text: str) -> None:
@@ -209,3 +213,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             del os.environ["TMUX_TMPDIR"]
         else:
             os.environ["TMUX_TMPDIR"] = before
+
+
+@pytest.fixture
+def slack() -> Iterator[FakeSlack]:
+    """A Slack on a port of its own; the bot in it has the default scopes."""
+    from tests.e2e.fake_slack import FakeSlack
+
+    with FakeSlack() as server:
+        yield server

@@ -153,20 +153,16 @@ def test_stop_keeps_the_home(desk: Desk, way: str) -> None:
     assert (desk.home("slow") / "work.txt").read_text() == "half\n"
 
 
-def test_restart_is_refused_while_the_home_is_dirty_and_done_when_it_is_clean(desk: Desk) -> None:
-    desk.write(section("dirty", desk.counted("dirty", "echo x > work; sleep 1000")))
-    desk.append(section("clean", desk.counted("clean", "sleep 1000")))
+def test_restart_by_command_keeps_the_home_and_what_is_in_it(desk: Desk) -> None:
+    desk.write(section("dirty", desk.counted("dirty", "echo x >> work; sleep 1000")))
     desk.up()
     desk.until_on_board("dirty", "running")
-    desk.until_on_board("clean", "running")
     wait_for(lambda: (desk.home("dirty") / "work").exists())
-    assert "work" not in desk.mux("restart", "dirty", code=1).stderr.split()
-    desk.order("dirty")
-    wait_for(lambda: "restart refused: 1 file untracked" in desk.task("dirty")["why"], "the refusal")
-    desk.until_on_board("dirty", "running")
-    desk.mux("restart", "clean")
-    wait_for(lambda: desk.runs("clean") == 2, "the restart")
-    assert desk.runs("dirty") == 1
+    desk.mux("restart", "dirty")
+    wait_for(lambda: desk.runs("dirty") == 2, "the restart")
+    wait_for(lambda: (desk.home("dirty") / "work").read_text() == "x\nx\n", "in its home as it was")
+    assert "in-place, by terminal:" in desk.until("dirty", "running")["why"]
+    assert "when it ended" in desk.mux("snapshots", "dirty").stdout
 
 
 def test_a_deleted_section_leaves_its_worker_alone(desk: Desk) -> None:
@@ -215,7 +211,9 @@ def test_agents_get_their_prompt_whole(desk: Desk) -> None:
     desk.up()
     for name, expected in (("a", nasty), ("b", nasty), ("c", long)):
         assert desk.until(name, "done", "failed", "blocked")["status"] == "done"
-        assert (desk.repository.parent / f"{name}.out").read_text().strip() == expected
+        told = (desk.repository.parent / f"{name}.out").read_text().strip()
+        assert told.startswith(f"You are the worker of the task `{name}` on the board `shop`, attempt 1")
+        assert told.endswith(f"\n\n{expected}")
     assert not list(desk.repository.parent.rglob("pwned"))
 
 

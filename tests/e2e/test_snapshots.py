@@ -17,7 +17,7 @@ def test_the_nights_work_survives_a_careless_morning(desk: Desk) -> None:
     home = desk.home("fix")
     desk.git("reset", "--quiet", "--hard", cwd=home)
     desk.git("clean", "--quiet", "-d", "--force", cwd=home)
-    assert "ended: failed" in desk.mux("snapshots", "fix").stdout
+    assert "when it ended" in desk.mux("snapshots", "fix").stdout
     desk.mux("restore", "fix")
     assert (home / "README").read_text() == "read me\nworked\n" and (home / "new.txt").read_text() == "new\n"
     assert desk.on_board("fix") == "failed" and desk.runs("fix") == 1

@@ -87,7 +87,7 @@ def test_an_old_version_changes_nothing_is_said_once_and_restore_goes_back(desk:
     wait_for(lambda: "Prose of ours." in desk.mux("history", "show", _newest(desk)).stdout, "it is in force")
     desk.save(old)
     wait_for(lambda: "Prose of ours." in desk.board.read_text(), "the board is put back")
-    said = [event["text"] for event in desk.journal() if "as it was" in event["text"]]
+    said: list[str] = wait_for(lambda: [each["text"] for each in desk.journal() if "as it was" in each["text"]])
     assert len(said) == 1 and "mux history restore 1" in said[0]
     assert "Prose of mine." in desk.mux("history", "diff", "1", code=1).stdout
     assert "version 1 are back" in desk.mux("history", "restore", "1").stdout
@@ -166,8 +166,8 @@ def lose(desk: Desk, how: str) -> None:
 
 def asked(desk: Desk) -> str:
     """The id of the one request."""
-    wait_for(lambda: "decide with" in desk.mux("requests").stdout, "it is asked")
-    found = re.findall(r"mux answer ([0-9a-f]{12}) take\|keep", desk.mux("requests").stdout)
+    wait_for(lambda: "a save that mux holds back" in desk.mux("requests").stdout, "it is asked")
+    found = re.findall(r"mux approve ([0-9a-f]{12}) --choice keep", desk.mux("requests").stdout)
     assert len(found) == 1
     return str(found[0])
 
@@ -187,7 +187,7 @@ def test_a_lost_board_is_held_and_decided(desk: Desk, how: str, end: str) -> Non
         desk.save(whole)
     else:
         desk.mux("answer", request, end)
-    wait_for(lambda: "nothing is asked" in desk.mux("requests").stdout, "it is carried out")
+    wait_for(lambda: "a save that mux holds back" not in desk.mux("requests").stdout, "it is carried out")
     wait_for(lambda: desk.state()["trouble"] is None, "the board is in force again")
     ids = [task["id"] for task in desk.state()["tasks"]]
     assert ids == ([] if end == "take" else ["a", "b"])

@@ -1,0 +1,14 @@
+"""Examples of property tests are the same in every run, so that a failure is of the change at hand.
+
+`make test-random` tries new ones.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("random", print_blob=True)
+settings.load_profile("random" if os.environ.get("MUX_RANDOM") else "same")
