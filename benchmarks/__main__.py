@@ -14,20 +14,29 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from benchmarks.chat import chat
 from benchmarks.edit import edit, load
 from benchmarks.end import end
 from benchmarks.figures import BenchmarkFailed, Figure, table
+from benchmarks.health import health
 from benchmarks.idle import idle
 from benchmarks.machine import describe
 from benchmarks.memory import memory
 from benchmarks.merging import merging
+from benchmarks.recovery import outage, restart, snapshot
+from benchmarks.redaction import redaction
 from benchmarks.start import many, one
 from benchmarks.status import status
 from benchmarks.storm import storm
+from benchmarks.watch import watch
 
 Benchmark = Callable[[bool], Iterable[Figure]]
 ALL: dict[str, Benchmark] = {
-    each.__name__: each for each in (one, many, end, status, idle, memory, edit, load, merging, storm)
+    each.__name__: each
+    for each in (
+        *(one, many, end, status, watch, idle, health, memory, edit, load, merging, storm),
+        *(snapshot, restart, outage, chat, redaction),
+    )
 }
 
 

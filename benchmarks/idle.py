@@ -19,7 +19,7 @@ _LONG, _SHORT = 31.0, 3.0  # seconds to look; the loop writes its state at least
 def idle(quick: bool) -> Iterator[Figure]:
     first, most = (5, 10) if quick else (50, 200)
     with crowd(most) as desk:
-        calls = _count_tmux(desk)
+        calls = count_tmux(desk)
         plane = psutil.Process(desk.up().pid)
         join(desk, 0, first)
         yield from _watch(plane, calls, first, _SHORT if quick else _LONG)
@@ -27,7 +27,7 @@ def idle(quick: bool) -> Iterator[Figure]:
         yield from _watch(plane, calls, most, _SHORT if quick else _LONG)
 
 
-def _count_tmux(desk: Desk) -> Path:
+def count_tmux(desk: Desk) -> Path:
     """A `tmux` before the real one on the control plane's PATH, which adds a line to the file for each call."""
     folder, calls = desk.scratch / "bin", desk.scratch / "tmux.calls"
     folder.mkdir()
@@ -39,22 +39,22 @@ def _count_tmux(desk: Desk) -> Path:
 
 
 def _watch(plane: psutil.Process, calls: Path, workers: int, seconds: float) -> Iterator[Figure]:
-    before, calls_before, begin = _cpu(plane), _lines(calls), time.monotonic()
+    before, calls_before, begin = cpu_seconds(plane), lines_of(calls), time.monotonic()
     time.sleep(seconds)
     passed = time.monotonic() - begin
-    share = (_cpu(plane) - before) / passed
-    rate = (_lines(calls) - calls_before) / passed * 2
+    share = (cpu_seconds(plane) - before) / passed
+    rate = (lines_of(calls) - calls_before) / passed * 2
     what = f"control plane, {workers} idle workers"
     yield Figure(f"{what}, CPU", share * 100, 1, "% of a core", f"over {passed:.0f} s, the programs it calls included")
     yield Figure(f"{what}, tmux processes", rate, 1, "in 2 s", f"over {passed:.0f} s")
     yield Figure(f"{what}, resident memory", plane.memory_info().rss / 2**20, 70, "MiB", "at the end of that")
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     """Seconds, with those of its children that have ended: the calls of tmux and git."""
     times = process.cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def _lines(path: Path) -> int:
+def lines_of(path: Path) -> int:
     return len(path.read_text().splitlines())
