@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,19 +12,34 @@ from runners.model import Liveness, Window
 from runners.records import Records
 from runners.tmux import closing
 
+_ENDING = 2.0  # seconds
+_POLL = 0.01  # seconds
+
 
 def check(records: Records, task: str) -> None:
-    """Raises `MuxError` while something of the task's newest attempt lives, although that is over."""
+    """Raises `MuxError` when something of the task's newest attempt lives on, although that is over.
+
+    What is about to end is waited for: a wrapper lets go of its claim a moment before it ends, and only its end makes
+    the system hang up on what its command left.
+    """
     attempt = records.attempts().get(task)
     if attempt is None or attempt.liveness is not Liveness.ENDED:
         return
     session = records.session(task, attempt.number)
-    # The session's leader is the wrapper: it let go of its claim, so all that it still does is to end.
-    left = [pid for pid in processes.session_members(*session) if pid != session[0]] if session else []
+    if session is None:
+        return
+    deadline = time.monotonic() + _ENDING
+    while (left := _left_by(session)) and time.monotonic() < deadline:
+        time.sleep(_POLL)
     if left:
         look, pids = ",".join(map(str, left)), " ".join(map(str, left))
         what = f"attempt {attempt.number} left a process that lives, and nothing starts beside it"
         raise MuxError(f"{task}: {what}; look at it with: ps -fp {look}; end it with: kill {pids}")
+
+
+def _left_by(session: tuple[int, str]) -> list[int]:
+    """What lives of the session but its leader, the wrapper: it let go of its claim, and only ends."""
+    return [pid for pid in processes.session_members(*session) if pid != session[0]]
 
 
 def stray(records: Records, windows: Sequence[Window] | None, board: Path, task: str) -> str | None:

@@ -508,6 +508,23 @@ class TestWhatIsSeen:
         host.conclude(ended, conclude(ended, host.tree(ended.home), time.time()))
         assert at_work(machine, host).number == 2  # on a new server
 
+    def test_what_an_attempt_left_is_waited_for_when_it_is_about_to_end(self, machine: Machine) -> None:
+        host = machine.host()
+        host.start(machine.order(script="trap '' HUP; sleep 0.7 & exit 1"))
+        ended = until(host, Liveness.ENDED)
+        host.conclude(ended, conclude(ended, host.tree(ended.home), time.time()))
+        assert at_work(machine, host).number == 2
+
+    def test_nothing_starts_beside_what_an_attempt_left(self, machine: Machine) -> None:
+        host = machine.host()
+        host.start(machine.order(script="trap '' HUP; sleep 600 & exit 1"))
+        ended = until(host, Liveness.ENDED)
+        host.conclude(ended, conclude(ended, host.tree(ended.home), time.time()))
+        with pytest.raises(MuxError, match=r"left a process that lives.* end it with: kill ") as refused:
+            host.start(machine.order())
+        os.kill(int(str(refused.value).rpartition(" ")[2]), signal.SIGKILL)
+        assert at_work(machine, host).number == 2
+
     def test_another_control_plane_sees_the_same(self, machine: Machine) -> None:
         first = machine.host()
         seen = at_work(machine, first)
