@@ -271,4 +271,5 @@ def _changed(path: Path) -> BoardChanged:
 def _held(path: Path, timeout: float) -> LockHeld:
     holder = lock_holder(path)
     who = "another mux process" if holder is None else f"process {holder}"
-    return LockHeld(f"{path}: {who} has been writing the board for {timeout:g} s; try again, or end it if it hangs")
+    text = f"others have been writing the board for {timeout:g} s, at last {who}; try again, or end it if it hangs"
+    return LockHeld(f"{path}: {text}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 #: Seconds until something that must happen has happened, on a slow and busy machine.
-PATIENCE = 40.0
+PATIENCE = 90.0
 
 
 def wait_for(condition: Callable[[], Any], what: str | Callable[[], str] = "", seconds: float = PATIENCE) -> Any:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import PATIENCE
+
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = ("board", "runners", "bot")
 MODULES = {
@@ -244,7 +246,7 @@ def test_status_starts_fast(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
         control_plane.communicate(b"\n")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,16 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from board.clock import parse_time
 from runners import preamble
 from tests.agents.test_standin import alerts, conversation, screen, seen, type_there, write
 from tests.e2e.conftest import Desk
 from tests.e2e.conftest import desk as desk
 from tests.support import wait_for
-
-pytestmark = pytest.mark.timeout(150)  # an agent is not idle in its first 8 s, and each test waits that nothing comes
 
 IDLE = {"condition": "waiting", "reason": "idle"}
 NUDGE = preamble.nudge("talk")

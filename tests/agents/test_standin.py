@@ -111,7 +111,6 @@ def test_a_control_plane_that_is_killed_tells_nothing_a_second_time(desk: Desk) 
     assert [each["reason"] for each in alerts(desk)] == ["permission", "idle"]
 
 
-@pytest.mark.timeout(180)
 def test_a_screen_that_flickers_is_told_once(desk: Desk) -> None:
     write(desk, "Begin to flicker.")
     desk.up()
@@ -346,7 +345,6 @@ def read_all(terminal: int) -> None:
             pass
 
 
-@pytest.mark.timeout(180)
 def test_a_key_of_who_is_attached_ends_a_loop_and_to_attach_does_not(desk: Desk) -> None:
     write(desk, "Run into a loop, then go on slowly.")
     desk.up()
@@ -358,7 +356,7 @@ def test_a_key_of_who_is_attached_ends_a_loop_and_to_attach_does_not(desk: Desk)
             time.sleep(0.05)
         os.write(keys, b"x")
         typed = time.time()
-        task = seen(desk, "working", seconds=10)
+        task = seen(desk, "working")
         assert (parse_time(task["health"]["since"]) or 0.0) < typed + 5
         assert task["why"] != before["why"]
         wait_for(lambda: "❯ x" in screen(desk), "the key reached its agent")

@@ -38,7 +38,6 @@ def in_chat(slack: FakeSlack, words: str) -> list[float]:
     return [float(each.ts) for each in slack.messages() if words in each.text]
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("agent", ["claude", "codex"])
 def test_prompt_permission_alert_answer_end_of_turn_kill_resume_and_done(
     desk: Desk, slack: FakeSlack, agent: str

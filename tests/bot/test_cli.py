@@ -13,6 +13,7 @@ from board.errors import UsageError
 from bot import commands, status
 from bot.place import Place
 from tests.bot.conftest import Mux
+from tests.support import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("ruamel", "libtmux", "filelock", "watchdog", "psutil", "markdown_it", "subprocess", "hashlib", "shutil")
@@ -21,7 +22,7 @@ HEAVY = ("ruamel", "libtmux", "filelock", "watchdog", "psutil", "markdown_it", "
 def process(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-m", "bot.cli", *words]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, **more)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=PATIENCE, **more)  # type: ignore[call-overload, no-any-return]
 
 
 def test_alone_it_prints_every_command(mux: Mux) -> None:
@@ -149,7 +150,7 @@ def test_a_reader_that_leaves_is_no_error(place: Place) -> None:
     os.close(reading)
     argv = [sys.executable, "-m", "bot.cli", "--help"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, env=environment, timeout=30)
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, env=environment, timeout=PATIENCE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -159,7 +160,7 @@ def test_a_full_disk_under_the_output_is_one_line(place: Place) -> None:
     with Path("/dev/full").open("w") as full:
         argv = [sys.executable, "-m", "bot.cli", "--help"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, timeout=30)
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (1, "mux: output: the disk is full; free some space and try again\n")
 
 
@@ -167,7 +168,7 @@ def test_a_locale_that_cannot_spell_a_title_is_no_error(place: Place) -> None:
     place.path.write_text(place.path.read_text().replace("First thing", "日本 ünï"), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
     argv = [sys.executable, "-m", "bot.cli", "status"]
-    done = subprocess.run(argv, env=environment, capture_output=True, timeout=30)
+    done = subprocess.run(argv, env=environment, capture_output=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"?? ?n?" in done.stdout
 

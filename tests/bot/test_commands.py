@@ -24,6 +24,7 @@ from runners.journal import Event, Journal
 from runners.requests import Requests
 from tests.bot.conftest import BOARD, Mux, ended, working
 from tests.bot.test_cli import ROOT
+from tests.support import PATIENCE
 
 
 def test_init_writes_a_sound_board_that_git_ignores_and_mux_trusts(mux: Mux, repository: Path) -> None:
@@ -209,5 +210,5 @@ def test_bash_completes_with_the_script(place: Place, tmp_path: Path) -> None:
     ask = 'COMP_WORDS=(mux stop "tw"); COMP_CWORD=2; _mux; echo "${COMPREPLY[@]}"'
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     argv = ["bash", "--norc", "-c", f"{SCRIPTS['bash']}\n{ask}"]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout, done.stderr) == ("two\n", "")

@@ -14,6 +14,7 @@ from runners import git, sh
 from runners.delivery import Changes
 from tests.bot.conftest import Mux
 from tests.bot.workplace import Work, call, commit, root, work
+from tests.support import PATIENCE
 
 __all__ = ["root", "work"]
 
@@ -115,7 +116,7 @@ def test_on_a_terminal_it_goes_through_the_pager(work: Work, tmp_path: Path) -> 
     environment.pop("NO_COLOR", None)
     program = [sys.executable, "-m", "bot.cli", "diff", "fix", "-b", str(work.place.path)]
     try:
-        subprocess.run(program, stdout=terminal_side, env=environment, check=True, timeout=30)
+        subprocess.run(program, stdout=terminal_side, env=environment, check=True, timeout=PATIENCE)
     finally:
         os.close(terminal_side)
         os.close(main_side)

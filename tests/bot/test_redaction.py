@@ -23,6 +23,7 @@ from runners.boards import read_board
 from tests.bot.conftest import Mux
 from tests.bot.speaking import Speaker, ended, speaker_at
 from tests.bot.workplace import make_home, root
+from tests.support import PATIENCE
 
 __all__ = ["root"]
 
@@ -272,6 +273,6 @@ def test_status_does_not_load_it(place: Place) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr

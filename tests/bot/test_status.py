@@ -18,6 +18,7 @@ from runners import daemon
 from runners.journal import Event, Journal
 from tests.bot.conftest import Mux, ended, working
 from tests.bot.test_cli import HEAVY, ROOT
+from tests.support import PATIENCE
 
 
 def task(name: str, word: str, **more: Any) -> dict[str, Any]:
@@ -175,7 +176,7 @@ def test_it_starts_without_anything_heavy(place: Place) -> None:
             [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
     assert "loop" in done.stdout
     loaded = {name.partition(".")[0] for name in done.stderr.split()}

@@ -78,7 +78,6 @@ def start_plane(desk: Desk) -> subprocess.Popen[str]:
     return plane
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_any_moment_nothing_is_done_without_a_decision_and_nothing_twice(desk: Desk, seed: int) -> None:
     moments = random.Random(seed)
@@ -181,7 +180,6 @@ def switch(desk: Desk, home: Path) -> None:
 CHANGES = (edit_file, add_file, remove_file, commit, switch)
 
 
-@pytest.mark.timeout(120)
 def test_with_the_tree_changed_since_it_was_asked_nothing_is_done_and_it_is_asked_anew(desk: Desk) -> None:
     changes = {change.__name__.replace("_", "-"): change for change in CHANGES}
     asked = asked_about(desk, {task: {} for task in changes})
@@ -224,7 +222,6 @@ def nest(desk: Desk, home: Path) -> None:
     (home / "nested" / "inner").write_text("a repository of its own\n")
 
 
-@pytest.mark.timeout(120)
 def test_where_a_snapshot_cannot_hold_all_the_checkpoint_is_not_offered(desk: Desk) -> None:
     makers = {"rebase": rebase, "nested": nest}
     go = desk.repository.parent / "made"
@@ -275,7 +272,6 @@ def test_the_second_decision_is_told_that_it_came_late(desk: Desk) -> None:
     assert (desk.home("a") / "work").read_text() == "half\n"
 
 
-@pytest.mark.timeout(120)
 def test_of_decisions_at_the_same_instant_one_wins(desk: Desk) -> None:
     tasks = [f"t{number}" for number in range(4)]
     asked = asked_about(desk, {task: {} for task in tasks})
@@ -352,7 +348,6 @@ def test_approved_after_its_worker_ended_by_itself(desk: Desk, down: bool, code:
     assert (desk.home("a") / "mine").read_text() == "mine\n"
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_that_is_through_while_its_restart_is_carried_out_does_not_run_again(desk: Desk) -> None:
     """Each ends by itself, with exit 0, somewhere around the moment at which it is to be ended."""
     tasks = [f"t{number}" for number in range(8)]
@@ -401,7 +396,6 @@ def test_a_ready_written_once_it_has_failed_is_an_order_though_another_was_a_que
     assert desk.runs("a") == 2
 
 
-@pytest.mark.timeout(120)
 def test_approved_before_or_after_a_person_wrote_stopped(desk: Desk) -> None:
     """The word on the board is the newer wish, and stands; whichever of the two mux sees first."""
     asked = asked_about(desk, {"up": {}, "answer-first": {}, "stopped-first": {}})

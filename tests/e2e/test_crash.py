@@ -16,7 +16,6 @@ from tests.e2e.conftest import Desk, section
 from tests.support import wait_for
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_at_any_moment_nothing_starts_twice_and_nothing_is_forgotten(desk: Desk, seed: int) -> None:
     """The control plane dies again and again while it takes orders, prepares homes, starts, concludes and writes."""

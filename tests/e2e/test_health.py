@@ -12,8 +12,6 @@ import pytest
 from tests.e2e.conftest import Desk, section
 from tests.support import wait_for
 
-pytestmark = pytest.mark.timeout(180)  # seconds: a busy machine takes a minute for one
-
 
 def count_calls(desk: Desk) -> Path:
     """A `tmux` before the real one on the control plane's PATH, which adds a line with its words for each call."""

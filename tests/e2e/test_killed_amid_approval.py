@@ -90,7 +90,6 @@ def test_killed_amid_the_restart_of_a_worker_that_lives_it_is_ended_and_starts_o
     assert died >= len(tasks) // 2, "most of them were killed before the start"
 
 
-@pytest.mark.timeout(120)
 def test_where_a_person_was_at_work_after_the_kill_it_is_asked_anew_and_says_what_happened(desk: Desk) -> None:
     """Killed once the first of its files is gone."""
     request = asked_about(desk, {"a": {}})["a"]

@@ -77,7 +77,6 @@ def journal_says(desk: Desk, event: str, task: str) -> bool:
     return any((each["event"], each.get("task")) == (event, task) for each in desk.journal())
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("down", [False, True], ids=["up", "down"])
 @pytest.mark.parametrize("change", [delete, rename, move])
 def test_nothing_is_killed_or_discarded(desk: Desk, change: object, down: bool) -> None:

@@ -367,7 +367,6 @@ def test_a_full_disk_at_the_end_is_waited_for(shop: Shop, name: str) -> None:
 
 
 @needs_strace
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("answered", [False, True], ids=["first", "again"])
 @pytest.mark.parametrize("name", CALLS)
 def test_killed_in_any_call(tmp_path: Path, name: str, answered: bool) -> None:

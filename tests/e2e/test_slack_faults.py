@@ -242,7 +242,7 @@ def test_bad_tokens_turn_off_the_chat_and_nothing_else(chat: Chatting, names: di
     until_state(chat, "off", why)
     assert why in desk.mux("status").stdout
     plane.send_signal(signal.SIGTERM)
-    printed = plane.communicate(timeout=20)[0]
+    printed = plane.communicate(timeout=PATIENCE)[0]
     assert "Traceback" not in printed
     assert not [token for token in names.values() if token and token in printed + desk.mux("journal").stdout]
 

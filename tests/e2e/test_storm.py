@@ -57,7 +57,6 @@ def are_paced(times: list[float]) -> bool:
     return min(apart) >= 0.5 and sum(apart) >= 0.9 * len(apart)
 
 
-@pytest.mark.timeout(120)
 def test_the_safe_ones_come_back_one_by_one_and_the_others_are_one_question(desk: Desk) -> None:
     killed_together(desk)
     one = one_request(desk, DIRTY)
@@ -82,7 +81,6 @@ def test_the_safe_ones_come_back_one_by_one_and_the_others_are_one_question(desk
     wait_for(lambda: desk.runs(CLEAN[0]) == 3)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("choice", ["in-place", "deny"])
 def test_after_outage_ask_asks_once_about_all(desk: Desk, choice: str) -> None:
     killed_together(desk, f"after_outage: ask\n{KEYS}")

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def looked(desk: Desk) -> None:
     """Until the control plane has taken what is in the file: a marked save after it is in force."""
-    wait_for(lambda: desk.state()["trouble"] is None and not list(desk.repository.glob(".board.md.mux.*")), seconds=20)
+    wait_for(lambda: desk.state()["trouble"] is None and not list(desk.repository.glob(".board.md.mux.*")))
 
 
 def gate(desk: Desk, name: str) -> tuple[Path, str]:
@@ -273,7 +273,6 @@ def test_mux_lines_are_put_back(desk: Desk, change: tuple[str, str]) -> None:
 # all at once
 
 
-@pytest.mark.timeout(200)
 def test_every_edit_of_eight_writers_at_once_is_in(desk: Desk) -> None:
     """Seven that call commands, and one editor that saves what it loaded a moment ago over what they wrote."""
     names = ["editor", *(f"w{number}" for number in range(7))]
@@ -286,12 +285,12 @@ def test_every_edit_of_eight_writers_at_once_is_in(desk: Desk) -> None:
         for number in range(5):
             desk.mux("add", f"Extra {number}")
         for writer in writers:
-            assert writer.wait(timeout=150) == 0
+            assert writer.wait(timeout=250) == 0
     finally:
         for writer in writers:
             writer.kill()
             writer.wait()
-    wait_for(lambda: not _lost(desk, names, count), lambda: f"lost: {_lost(desk, names, count)[:10]}", seconds=20)
+    wait_for(lambda: not _lost(desk, names, count), lambda: f"lost: {_lost(desk, names, count)[:10]}")
     seconds = time.monotonic() - begin
     print(f"{len(names)} writers, {count} edits each: {seconds:.1f} s")
     assert all(f"## extra-{number}:" in desk.board.read_text() for number in range(5))

@@ -15,6 +15,7 @@ from board.model import NOTHING
 from runners import agents
 from runners.agents import Command, Script
 from runners.profiles import PLACEHOLDER
+from tests.support import PATIENCE
 
 RUN = Path("/runs/fix login/1")
 AGENTS = sorted(agents.BUILT_IN - {"shell"})
@@ -50,7 +51,7 @@ def test_the_names_need_no_yaml() -> None:
         "import sys; from runners.agents import names; names({'x': {}}); "
         "sys.exit(any(m.split('.')[0] in ('ruamel', 'markdown_it', 'difflib', 'uuid') for m in sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("name", AGENTS)
@@ -226,5 +227,5 @@ def test_a_script_stops_at_its_first_failure(tmp_path: Path) -> None:
     file = tmp_path / "a script"
     file.write_text(found.text)
     made = agents.shell_command(agents.load({})["shell"], "headless", found, file)
-    done = subprocess.run(made.argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(made.argv, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout) == (1, "one\n")

@@ -8,6 +8,7 @@ import pytest
 
 from runners.command_folder import command_folder
 from tests.runners.conftest import NASTY
+from tests.support import PATIENCE
 
 
 def test_mux_is_found_and_is_this_very_one(tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_mux_is_found_and_is_this_very_one(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("mux: no such $(board).md: there is no board")

@@ -242,7 +242,6 @@ def test_a_tmux_server_that_dies_every_five_minutes() -> None:
     assert {now_at.status for now_at in night.where.values()} == {Status.BLOCKED}
 
 
-@pytest.mark.timeout(240)
 def test_an_outage_at_three_with_two_hundred_workers() -> None:
     """Restarts keep a pace of one in 10 s, nobody's budget is touched, and what asks is one question."""
     tasks = [task(f"t-{number}", agent="claude" if number % 2 else "shell") for number in range(200)]

@@ -19,7 +19,7 @@ from runners import processes, sh, tmux, tmux_words
 from runners.model import Sight
 from runners.tmux import Tmux
 from tests.runners.conftest import NASTY, Host
-from tests.support import wait_for
+from tests.support import PATIENCE, wait_for
 
 SLEEP = ["sleep", "600"]
 
@@ -177,15 +177,15 @@ def test_the_log_is_written_when_the_folder_was_made_anew_under_a_living_server(
     shutil.rmtree(host.folder)
     host.folder.mkdir()
     _, log = open_window(host, ["sh", "-c", "echo said; exec sleep 600"])
-    wait_for(lambda: log.exists() and log.read_bytes() == b"said\r\n", seconds=10)
+    wait_for(lambda: log.exists() and log.read_bytes() == b"said\r\n")
 
 
 def test_the_log_rotates_at_ten_mebibytes(host: Host) -> None:
     code = "import os\nline = b'x' * 98 + b'\\n'\nfor _ in range(150): os.write(1, line * 2000)"
     _, log = open_window(host, python(code))
-    wait_for(lambda: any(w.dead for w in host.tmux.windows() or ()), 50)
+    wait_for(lambda: any(w.dead for w in host.tmux.windows() or ()))
     older = log.with_name("output.log.1")
-    wait_for(lambda: older.exists() and log.exists() and older.stat().st_size + log.stat().st_size > 18 * 2**20, 10)
+    wait_for(lambda: older.exists() and log.exists() and older.stat().st_size + log.stat().st_size > 18 * 2**20)
     assert older.stat().st_size == 10 * 2**20 and log.stat().st_size <= 10 * 2**20
     assert len(list(log.parent.iterdir())) == 2
 
@@ -201,7 +201,7 @@ def test_a_writer_whose_folder_is_gone_ends(tmp_path: Path) -> None:
         assert writer.stdin is not None
         writer.stdin.close()
         assert writer.wait(10) == 0
-        again = sh.run(["sh", "-c", script], cwd=tmp_path, timeout=10, check=False)
+        again = sh.run(["sh", "-c", script], cwd=tmp_path, timeout=PATIENCE, check=False)
         assert again.code != 0
     finally:
         writer.kill()

@@ -213,7 +213,6 @@ BUSY = "import sys\nwhile True: pass"
 SLEEPS = "import time\ntime.sleep(600)"
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("work", "expected"), [(BUSY, Name.WORKING), (SLEEPS, Name.SILENT)])
 def test_what_a_child_of_a_child_computes_counts(work: str, expected: Name) -> None:
     """Real processes; only the clock of the watching goes faster than theirs."""
