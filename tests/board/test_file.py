@@ -17,6 +17,7 @@ from board import file as board_file
 from board.errors import BoardBusy, BoardChanged, BoardMissing, BoardUnreadable, LockHeld, MuxError
 from board.file import BoardFile
 from board.storage import digest
+from tests.support import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[2]
 OLD = b"# old\n" * 2000
@@ -29,13 +30,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.value
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.005)
 
 
 def names(folder: Path) -> list[str]:
@@ -85,12 +79,12 @@ def test_an_editor_that_opens_during_the_read_waits_and_ends_nobody(path: Path) 
         with exchange.hold_off_writers(descriptor) as writers:
             assert writers is exchange.Writers.NONE
             process = subprocess.Popen([sys.executable, "-c", editor])
-            until(lambda: "break" in Path(f"/proc/{process.pid}/wchan").read_text() or process.poll() is not None)
+            wait_for(lambda: "break" in Path(f"/proc/{process.pid}/wchan").read_text() or process.poll() is not None)
             assert process.poll() is None
             assert os.pread(descriptor, len(OLD) + 1, 0) == OLD
     finally:
         os.close(descriptor)
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     assert BoardFile(path).read().text == b"saved"
 
 
@@ -403,7 +397,7 @@ def test_the_lock_is_reentrant_and_says_who_has_it(path: Path) -> None:
     with pytest.raises(LockHeld, match=rf"board\.md\.lock: process {holder.pid} has been writing"), file.lock(0.05):
         pass
     assert file.displaced() == (), "a tick does not wait for the other process"
-    holder.communicate(timeout=10)
+    holder.communicate(timeout=PATIENCE)
     with file.lock(0.05):
         pass
 
@@ -535,7 +529,7 @@ def test_no_save_of_a_racing_editor_is_lost(path: Path, monkeypatch: pytest.Monk
             now.value = time.time()
             if len(seen) != last:
                 last, progress = len(seen), time.monotonic()
-            assert time.monotonic() - progress < 5, f"save {last} is lost"
+            assert time.monotonic() - progress < PATIENCE, f"save {last} is lost"
             try:
                 written = file.write(known.text[:13] + os.urandom(10_000).hex().encode(), known.digest)
                 known, found = written.version, written.displaced
@@ -550,7 +544,7 @@ def test_no_save_of_a_racing_editor_is_lost(path: Path, monkeypatch: pytest.Monk
                 note(known.text)
             except (BoardBusy, BoardMissing):
                 pass
-        editor.communicate(timeout=10)
+        editor.communicate(timeout=PATIENCE)
     finally:
         editor.kill()
         editor.wait()
