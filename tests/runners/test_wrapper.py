@@ -180,7 +180,8 @@ if child == 0:
 while not os.path.exists(sys.argv[1]):
     time.sleep(0.01)
 os.close(terminal)
-time.sleep(0.3)
+time.sleep(0.2)
+os._exit(0)
 """
 
 
