@@ -12,7 +12,7 @@ from runners.model import Liveness, Window
 from runners.records import Records
 from runners.tmux import closing
 
-_ENDING = 2.0  # seconds
+ENDING = 2.0  # seconds that what is about to end may take
 _POLL = 0.01  # seconds
 
 
@@ -28,7 +28,7 @@ def check(records: Records, task: str) -> None:
     session = records.session(task, attempt.number)
     if session is None:
         return
-    deadline = time.monotonic() + _ENDING
+    deadline = time.monotonic() + ENDING
     while (left := _left_by(session)) and time.monotonic() < deadline:
         time.sleep(_POLL)
     if left:

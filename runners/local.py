@@ -197,12 +197,18 @@ class _Local:
         return self.tmux.attach_argv(max(mine, key=lambda window: window.attempt).id if mine else None)
 
     def close(self) -> bool:
-        state = self.observe()
-        lives = any(attempt.liveness in (Liveness.RUNNING, Liveness.LOST) for attempt in state.attempts.values())
-        if lives or state.windows is None or any(not window.dead for window in state.windows):
-            return False
-        self.tmux.shutdown()
-        return True
+        deadline = time.monotonic() + lingering.ENDING  # a wrapper lets go of its claim a moment before its window dies
+        while True:
+            state = self.observe()
+            lives = any(attempt.liveness in (Liveness.RUNNING, Liveness.LOST) for attempt in state.attempts.values())
+            if lives or state.windows is None:
+                return False
+            if all(window.dead for window in state.windows):
+                self.tmux.shutdown()
+                return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
 
     def _claim(self, order: StartOrder) -> int:
         """A new epoch, granted. Raises LockHeld while somebody works in the home: nothing is remembered then."""

@@ -280,7 +280,8 @@ class Watching:
             due = after is not None and "committed" in each.attempt.done_when and since >= max(_PROGRESS, after / 6)
             if fails or (due and seen.printed[each.attempt.task] > worker.files_at):
                 self._files_of, worker.files_at = each.attempt.task, now
-                self._files.submit(self._name_files, each.attempt, worker, failures)
+                with suppress(RuntimeError):  # `end` came meanwhile
+                    self._files.submit(self._name_files, each.attempt, worker, failures)
                 return
 
     def _name_files(self, attempt: Attempt, worker: Worker, failures: tuple[str, ...]) -> None:

@@ -76,11 +76,12 @@ def main(run: str) -> int:
             raise CannotStart("this attempt was started before")
     except (OSError, ValueError, CannotStart) as error:
         say(f"nothing was started: {error}")
+        wait_for_log(run)
         return 1
     ended = work(run, attempt)
+    wait_for_log(run)
     if ended is None:
         return 1
-    wait_for_log(run)
     # A server that goes down hangs up on its windows a moment before it is gone itself.
     gone = wait_until(lambda: os.getppid() != server, SERVER_GOES if ended["hangup"] else 0)
     record_exit(run, ended | {"server_gone": gone})

@@ -17,7 +17,7 @@ from board import file as board_file
 from board.errors import BoardBusy, BoardChanged, BoardMissing, BoardUnreadable, LockHeld, MuxError
 from board.file import BoardFile
 from board.storage import digest
-from tests.support import PATIENCE
+from tests.support import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[2]
 OLD = b"# old\n" * 2000
@@ -30,13 +30,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.value
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.005)
 
 
 def names(folder: Path) -> list[str]:
@@ -86,7 +79,7 @@ def test_an_editor_that_opens_during_the_read_waits_and_ends_nobody(path: Path) 
         with exchange.hold_off_writers(descriptor) as writers:
             assert writers is exchange.Writers.NONE
             process = subprocess.Popen([sys.executable, "-c", editor])
-            until(lambda: "break" in Path(f"/proc/{process.pid}/wchan").read_text() or process.poll() is not None)
+            wait_for(lambda: "break" in Path(f"/proc/{process.pid}/wchan").read_text() or process.poll() is not None)
             assert process.poll() is None
             assert os.pread(descriptor, len(OLD) + 1, 0) == OLD
     finally:
@@ -539,7 +532,7 @@ def test_no_save_of_a_racing_editor_is_lost(path: Path, monkeypatch: pytest.Monk
             now.value = time.time()
             if len(seen) != last:
                 last, progress = len(seen), time.monotonic()
-            assert time.monotonic() - progress < 5, f"save {last} is lost"
+            assert time.monotonic() - progress < PATIENCE, f"save {last} is lost"
             try:
                 written = file.write(known.text[:13] + os.urandom(10_000).hex().encode(), known.digest)
                 known, found = written.version, written.displaced

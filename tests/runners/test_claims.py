@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from board.errors import LockHeld
-from runners import claims
+from runners import claims, flocks
+from tests.support import PATIENCE
 
 
 @contextmanager
@@ -70,8 +71,9 @@ def test_two_that_look_do_not_take_each_other_for_the_holder(tmp_path: Path) -> 
         assert claims.held_by(tmp_path, "fix") is None
 
 
-def test_whoever_looks_does_not_make_a_start_fail(tmp_path: Path) -> None:
+def test_whoever_looks_does_not_make_a_start_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`mux status`, `mux logs -f` and the loop itself look at claims all the time."""
+    monkeypatch.setattr(flocks, "_LOOK", PATIENCE)  # threads that only look leave each other little room
     claims.grant(tmp_path, "fix", 1, 0.0)
     over = threading.Event()
 

@@ -18,7 +18,7 @@ import pytest
 
 from board.errors import LockHeld, MuxError
 from board.model import RestartPolicy, Status, TaskSettings
-from runners import agents, claims, git, processes, recovery, sh, wrapper
+from runners import agents, claims, git, lingering, processes, recovery, sh, wrapper
 from runners.case import Case, claims_done
 from runners.gate import broken_rules
 from runners.host import Host, StartOrder
@@ -27,7 +27,7 @@ from runners.model import Attempt, GateRules, Liveness, Outcome, Stop, TreeFacts
 from runners.tmux import Tmux
 from tests.e2e import ends
 from tests.runners.conftest import NASTY, commit, make_repository
-from tests.support import wait_for
+from tests.support import PATIENCE, wait_for
 
 SLEEP = "sleep 600"
 #: Says that it is up, then outlives INT, TERM and HUP; in Python, as a shell's own children would not.
@@ -87,7 +87,7 @@ class Machine:
 
     def output(self, task: str = "fix", number: int = 1) -> str:
         path = self.run(task, number) / "output.log"
-        return path.read_text() if path.exists() else ""
+        return path.read_text(errors="replace") if path.exists() else ""  # its end may be half a letter still
 
     def counted(self) -> str:
         """A script that leaves a trace of every start outside its home."""
@@ -182,9 +182,9 @@ class TestStart:
         monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
         monkeypatch.setenv("KEPT", "yes")
         host = machine.host()
-        script = f"env; pwd; echo end; {SLEEP}"
+        script = f"env; pwd; echo that is all; {SLEEP}"
         at_work(machine, host, script, ports=3, env={"MINE": "a 'b' $(c)", "MUX_TASK": "not this"})
-        wait_for(lambda: "end" in machine.output())
+        wait_for(lambda: "\nthat is all\n" in machine.output())
         lines = machine.output().replace("\r", "").splitlines()
         assert {"KEPT=yes", "MINE=a 'b' $(c)", "MUX_TASK=fix", "MUX_ATTEMPT=1"} <= set(lines)
         assert f"MUX_BOARD={machine.board}" in lines and str(machine.board.parent / "homes" / "fix") in lines
@@ -508,7 +508,10 @@ class TestWhatIsSeen:
         host.conclude(ended, conclude(ended, host.tree(ended.home), time.time()))
         assert at_work(machine, host).number == 2  # on a new server
 
-    def test_what_an_attempt_left_is_waited_for_when_it_is_about_to_end(self, machine: Machine) -> None:
+    def test_what_an_attempt_left_is_waited_for_when_it_is_about_to_end(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lingering, "ENDING", PATIENCE)
         host = machine.host()
         host.start(machine.order(script="trap '' HUP; sleep 0.7 & exit 1"))
         ended = until(host, Liveness.ENDED)
@@ -553,8 +556,21 @@ class TestClose:
         assert host.close() is False
         assert host.observe().attempts["fix"] == seen
         host.stop(seen, Stop("stopped", 5.0))
-        wait_for(host.close)
+        assert host.close() is True
         assert host.observe().windows == () and host.close() is True
+
+    def test_a_window_whose_worker_is_about_to_be_gone_is_waited_for(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A wrapper lets go of its claim a moment before it ends. Here it has, and its window lives half a second."""
+        monkeypatch.setattr(lingering, "ENDING", PATIENCE)
+        host = machine.host()
+        host.start(machine.order(script="true"))
+        until(host, Liveness.ENDED)
+        tmux = Tmux(machine.board, machine.folder, os.environ)
+        tmux.open("fix", 1, ["sleep", "0.5"], "runs/fix/1/output.log")
+        assert host.close() is True
+        assert tmux.windows() == ()
 
     def test_an_ended_window_is_closed_by_its_id(self, machine: Machine) -> None:
         host = machine.host()

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from board.model import Status
 from runners import claims, processes
+from runners import records as records_module
 from runners.model import Attempt, Exit, Home, Judged, Liveness, Next, Nudge, Outcome, Stop
 from runners.records import Records
 
@@ -140,6 +141,39 @@ def test_nobody_holds_the_claim(
         write(records, "exit.json", ended)
     assert seen(records).liveness is liveness
     assert seen(records).rebooted is (start is not None and start.get("boot_id") == "another")
+
+
+@pytest.mark.parametrize("start", [GONE, {}], ids=["its session is over", "a process of its session lives"])
+def test_a_short_one_that_began_and_ended_while_it_was_looked_at(
+    records: Records, start: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its claim was free before it began: that is no end without an exit record, and no wrapper that was killed."""
+    records.plan("fix", 1, INTENT)
+    names = records_module._names
+
+    def begins_and_ends(folder: Path) -> frozenset[str]:
+        write(records, "start.json", own_start(**start))
+        found = names(folder)
+        write(records, "exit.json", exit_record())
+        return found
+
+    monkeypatch.setattr(records_module, "_names", begins_and_ends)
+    found = seen(records)
+    assert (found.liveness, found.exit) == (Liveness.ENDED, Exit(150.0, 0))
+
+
+def test_one_that_takes_its_claim_while_it_is_looked_at(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    records.plan("fix", 1, INTENT)
+    write(records, "start.json", own_start())
+    names = records_module._names
+    with ExitStack() as works:
+
+        def takes(folder: Path) -> frozenset[str]:
+            works.enter_context(working(records))
+            return names(folder)
+
+        monkeypatch.setattr(records_module, "_names", takes)
+        assert records.read("fix", 1).liveness is Liveness.RUNNING
 
 
 @pytest.mark.parametrize(
