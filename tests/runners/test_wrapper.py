@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -378,6 +379,28 @@ def test_a_damaged_attempt_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "attempt.json").write_text(text)
     with pytest.raises(ValueError):
         wrapper.read_attempt(str(tmp_path))
+
+
+def test_who_is_held_up_after_the_fork_does_not_make_the_run_shorter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long it ran decides what follows when it ended."""
+    forked: list[float] = []
+
+    def spawn(argv: list[str], environment: dict[str, str], stdin: str | None) -> int:
+        forked.append(time.time())
+        time.sleep(0.05)
+        return os.getpid()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(wrapper, "spawn", spawn)
+    monkeypatch.setattr(wrapper, "wait_for", lambda child, ended: None)
+    run = tmp_path / "runs" / "a" / "1"
+    run.mkdir(parents=True)
+    (tmp_path / "inbox").mkdir()
+    attempt = {"task": "a", "attempt": 1, "cwd": str(tmp_path), "env": {}, "argv": ["true"]}
+    wrapper.run_phases(str(run), attempt, {"ports": None}, {"hangup": False})
+    assert record(run, "start.json")["at"] <= forked[0]
 
 
 def test_a_full_disk_delays_the_exit_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
