@@ -17,7 +17,7 @@ from tests.e2e.test_approvals import KEYS, asked_about, is_at_the_checkpoint, is
 from tests.support import wait_for
 
 #: Seconds from the start of the next control plane until it has done what was approved, on a busy machine.
-SOON = 15.0
+SOON = 30.0
 #: The first acts are those of the request's own records, then come the snapshot, the files, the branch, and the start.
 NUMBERS = (1, 4, 24, 32, 36, 40, 44, 47, 60, 75)
 #: First the stop: its intent, and that it reached the worker; then the conclusion, and the start.

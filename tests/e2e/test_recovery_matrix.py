@@ -211,14 +211,14 @@ def _differences(desk: Desk, case: Case, shown: dict[str, Any]) -> list[str]:
     return wrong + missing
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("end", ENDS)
 def test_the_decision_is_the_tables_and_no_work_is_lost(desk: Desk, end: str) -> None:
     cases = [Case(end, *each) for each in product(STATES, RESTARTS, AGENTS)]
     prepared(desk, cases)
     before = {case.task: ends.picture(desk, case.task) for case in cases}
     end_all(desk, cases)
-    wait_for(lambda: not differences(desk, cases), lambda: "\n".join(differences(desk, cases)), 60)
+    wait_for(lambda: not differences(desk, cases), lambda: "\n".join(differences(desk, cases)), 120)
     _the_file_says_it(desk)
     after = {case.task: ends.picture(desk, case.task) for case in cases}
     assert [task for task in before if before[task] != after[task]] == []
