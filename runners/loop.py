@@ -49,6 +49,7 @@ from runners.host import Host
 from runners.journal import Event, Journal, Redact, redacted, unredacted
 from runners.model import Cause
 from runners.own_log import write_traceback, write_words
+from runners.pace import Pace
 from runners.plan import LOOK_AGAIN, plan
 from runners.requests import Asked, Requests
 from runners.troubles import Troubles
@@ -100,7 +101,7 @@ class ControlPlane:
         self._approvals = Approvals(self._effects, self._requests)
         self._drifts = Drifts(host)
         self._watching = Watching(host, folder, self._say, partial(self.wake, "condition"), clock)
-        self._paced_at = 0.0  # when a worker was last started after an outage
+        self._pace = Pace()
         self._state: dict[str, Any] = {}
         self._state_at = 0.0
         self._prune_at = 0.0
@@ -183,6 +184,7 @@ class ControlPlane:
             block = False
             if what == "effect":
                 self._busy.discard(task)
+                self._pace.over(task, self._clock())
             elif what == "board":
                 self._settler = self._settler.noted(self._clock())
             quit_now = quit_now or what == "quit"
@@ -203,7 +205,7 @@ class ControlPlane:
             writable=self._keeper.trouble is None,
             held=self._keeper.held is not None,
             since=self._since,
-            paced_at=self._paced_at,
+            paced_at=self._pace.at(now),
             conditions=self._watching.conditions(host),
         )
 
@@ -242,7 +244,7 @@ class ControlPlane:
                 self._say("abandoned", "it never started; its order stands", task, number)
             case Start(task):
                 if action.cause is Cause.OUTAGE:
-                    self._paced_at = observed.now
+                    self._pace.begins(task, observed.now)
                 self._in_pool(task, self._effects.start, action, attempts.get(task))
             case Judge(task):
                 self._in_pool(task, self._effects.judge, attempts[task], pool=self._checks)
@@ -255,7 +257,7 @@ class ControlPlane:
                 self._in_pool(task, self._approvals.ask, attempts[task], about)
             case CarryOut(task, _, request):
                 if self._requests.find(request).request.action == "outage":
-                    self._paced_at = observed.now
+                    self._pace.begins(task, observed.now)
                 self._in_pool(task, self._approvals.carry_out, action, attempts[task], pool=self._stops)
             case StopWorker(task, _, reason):
                 self._in_pool(task, self._effects.stop, attempts[task], reason, pool=self._stops)

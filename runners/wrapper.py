@@ -142,9 +142,10 @@ def run_phases(run: str, attempt: Mapping[str, Any], record: Mapping[str, Any], 
     if stop_asked(run, ended):
         return "stopped before the command ran"
     ended["phase"] = "run"
+    at = time.time()  # first: whoever is held up after the fork would make a long run a short one
     child = spawn(attempt["argv"], environment, attempt.get("stdin"))
     try:
-        started = {"pid": child, "pid_start": start_time(child), "at": time.time()}
+        started = {"pid": child, "pid_start": start_time(child), "at": at}
         write_record(run, "start.json", {**record, **started}, durable=False)  # that it started is on disk already
         wake(run, attempt, "start")
     except OSError as error:

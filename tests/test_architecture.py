@@ -33,7 +33,7 @@ LONGER = {
 PURE = (
     *("runners.plan", "runners.standing", "runners.gate", "runners.overlap", "runners.report", "runners.delivery"),
     *("runners.choices", "runners.preamble", "runners.words", "runners.conditions", "runners.draft", "runners.reading"),
-    *("runners.loops", "runners.watched"),
+    *("runners.loops", "runners.watched", "runners.pace"),
     *(
         "runners.screens",
         "runners.menus",

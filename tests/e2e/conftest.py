@@ -128,8 +128,13 @@ class Desk:
 
     def until(self, name: str, *statuses: str) -> dict[str, Any]:
         """The task, once the control plane says one of the statuses."""
-        wait_for(lambda: self.task(name)["status"] in statuses, lambda: f"{name} is {statuses}: {self.task(name)}")
-        return self.task(name)
+
+        def there() -> dict[str, Any] | None:
+            task = self.task(name)
+            return task if task["status"] in statuses else None
+
+        found: dict[str, Any] = wait_for(there, lambda: f"{name} is {statuses}: {self.task(name)}")
+        return found
 
     def on_board(self, name: str) -> str:
         """The status word that stands in the file."""
@@ -138,7 +143,8 @@ class Desk:
 
     def until_on_board(self, name: str, *statuses: str) -> None:
         wait_for(
-            lambda: self.on_board(name) in statuses, f"{name} is {statuses} in the file, not {self.on_board(name)}"
+            lambda: self.on_board(name) in statuses,
+            lambda: f"{name} is {statuses} in the file, not {self.on_board(name)}",
         )
 
     def home(self, task: str) -> Path:
@@ -148,6 +154,11 @@ class Desk:
         """How often the task's script really ran: each line that it added to its file of starts."""
         path = self.repository.parent / f"{task}.starts"
         return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def until_runs(self, task: str, times: int = 1) -> None:
+        """Its script really began so often: a worker counts as running a moment before that."""
+        wait_for(lambda: self.runs(task) >= times, lambda: f"{task} runs {times} times: {self.task(task)}")
+        assert self.runs(task) == times
 
     def counted(self, task: str, script: str = "true") -> str:
         """A script that leaves a trace of every start outside its home."""
@@ -164,6 +175,8 @@ class Desk:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def git(self, *words: str, cwd: Path | None = None) -> str:
+        """Takes no lock that it can do without: a look must not get in the way of a worker's own git."""
+        words = ("--no-optional-locks", *words)
         folder = cwd or self.repository
         done = subprocess.run(
             ["git", *words], cwd=folder, env=self.environment, check=True, capture_output=True, text=True

@@ -32,13 +32,18 @@ fi
 exec sleep 1000"""
 
 
-def asked_about(desk: Desk, tasks: dict[str, dict[str, Any]], script: str = WORK) -> dict[str, str]:
-    """Tasks whose workers were killed with work of theirs in their homes; the ids of the requests about them."""
+def were_killed(desk: Desk, tasks: dict[str, dict[str, Any]], script: str) -> None:
+    """Workers, with work of theirs in their homes."""
     desk.write(*(section(task, desk.counted(task, script), **more) for task, more in tasks.items()), keys=KEYS)
     desk.up()
     for task in tasks:
         wait_for((desk.home(task).parent / f"{task}.ready").exists, lambda task=task: f"{task}: {desk.task(task)}")
     ends.kill(*(desk.start_record(task)["pid"] for task in tasks))
+
+
+def asked_about(desk: Desk, tasks: dict[str, dict[str, Any]], script: str = WORK) -> dict[str, str]:
+    """Such tasks, and the ids of the requests about them."""
+    were_killed(desk, tasks, script)
     return {task: ends.request_of(desk, task) for task in tasks}
 
 
@@ -302,7 +307,9 @@ def test_of_decisions_at_the_same_instant_one_wins(desk: Desk) -> None:
 
 @pytest.mark.parametrize("down", [False, True])
 def test_what_nobody_decided_in_time_is_denied(desk: Desk, down: bool) -> None:
-    request = asked_about(desk, {"a": {"expiry": {"recovery": "2s"}}})["a"]
+    were_killed(desk, {"a": {"expiry": {"recovery": "2s"}}}, WORK)
+    # Its reason names it for two seconds only.
+    request = wait_for(lambda: Requests(desk.folder).all(), "it is asked about")[0].request.id
     if down:
         desk.kill(desk.planes[-1])
     before = ends.picture(desk, "a")

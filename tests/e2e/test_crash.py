@@ -81,6 +81,8 @@ def test_a_killed_tmux_server_is_said_and_nothing_is_run_again(desk: Desk) -> No
     desk.up()
     desk.until_on_board("a", "running")
     desk.until_on_board("b", "running")
+    desk.until_runs("a")
+    desk.until_runs("b")
     os.kill(_server(desk), signal.SIGKILL)
     for task in ("a", "b"):
         assert "interrupted" in desk.until(task, "failed")["why"]
@@ -98,10 +100,10 @@ def _server(desk: Desk) -> int:
 
 
 def test_a_killed_wrapper_whose_worker_lives_is_shown_and_nothing_starts_beside_it(desk: Desk) -> None:
-    desk.write(section("a", desk.counted("a", "trap '' HUP; sleep 1000 & wait")))
+    desk.write(section("a", f"trap '' HUP\n{desk.counted('a', 'sleep 1000 & wait')}"))
     desk.up()
     desk.until_on_board("a", "running")
-    wait_for(lambda: desk.runs("a") == 1)
+    desk.until_runs("a")
     os.kill(desk.start_record("a")["wrapper_pid"], signal.SIGKILL)
     assert "wrapper is gone" in desk.until("a", "blocked")["why"]
     desk.until_on_board("a", "blocked")
@@ -118,6 +120,7 @@ def test_a_killed_wrapper_and_worker_are_lost_and_said(desk: Desk) -> None:
     desk.write(section("a", desk.counted("a", "sleep 1000")))
     desk.up()
     desk.until_on_board("a", "running")
+    desk.until_runs("a")
     os.kill(desk.start_record("a")["wrapper_pid"], signal.SIGKILL)
     assert "its wrapper was killed" in desk.until("a", "failed")["why"]
     assert desk.runs("a") == 1
@@ -127,7 +130,8 @@ def test_all_at_once_as_in_a_power_cut(desk: Desk) -> None:
     desk.write(section("a", desk.counted("a", "echo work > work.txt; sleep 1000")), section("b", status="draft"))
     plane = desk.up()
     desk.until_on_board("a", "running")
-    wait_for(lambda: (desk.home("a") / "work.txt").exists())
+    work = desk.home("a") / "work.txt"
+    wait_for(lambda: work.exists() and work.read_text() == "work\n")
     record = desk.start_record("a")
     desk.kill(plane)
     for pid in (record["wrapper_pid"], record["pid"], _server(desk)):
@@ -150,6 +154,7 @@ def test_a_lost_mux_folder_restarts_nothing(desk: Desk) -> None:
     desk.write(section("a", desk.counted("a", "sleep 1000")))
     plane = desk.up()
     desk.until_on_board("a", "running")
+    desk.until_runs("a")
     record = desk.start_record("a")
     desk.kill(plane)
     desk.folder.rename(desk.folder.with_name("mux-before"))

@@ -17,7 +17,7 @@ from tests.e2e.test_approvals import KEYS, asked_about, is_at_the_checkpoint, is
 from tests.support import wait_for
 
 #: Seconds from the start of the next control plane until it has done what was approved, on a busy machine.
-SOON = 15.0
+SOON = 30.0
 #: The first acts are those of the request's own records, then come the snapshot, the files, the branch, and the start.
 NUMBERS = (1, 4, 24, 32, 36, 40, 44, 47, 60, 75)
 #: First the stop: its intent, and that it reached the worker; then the conclusion, and the start.
@@ -66,13 +66,11 @@ def play(desk: Desk, choice: str, numbers: Sequence[int]) -> None:
     assert died >= len(numbers) // 2, "most of them were killed before the start"
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("choice", ["in-place", "checkpoint"])
 def test_killed_before_any_act_what_was_approved_is_done_once(desk: Desk, choice: str) -> None:
     play(desk, choice, NUMBERS)
 
 
-@pytest.mark.timeout(400)
 def test_killed_amid_the_restart_of_a_worker_that_lives_it_is_ended_and_starts_once(desk: Desk) -> None:
     tasks = {number: f"t{number}" for number in LIVE}
     desk.write(*(section(task, desk.counted(task, "exec sleep 1000")) for task in tasks.values()), keys=KEYS)

@@ -13,9 +13,9 @@ from tests.e2e.conftest import Desk
 from tests.support import wait_for
 
 #: What agents print, and in how many seconds they can work again.
-USAGE = "You've hit your session limit · try again in 8 seconds"
-RATE = "API Error: 429 too many requests, retry-after: 8"
-NAMED = 8.0
+USAGE = "You've hit your session limit · try again in 15 seconds"
+RATE = "API Error: 429 too many requests, retry-after: 15"
+NAMED = 15.0
 AGENT = """#!/bin/sh
 cat > '{folder}/prompt'
 echo "$*" >> '{folder}/starts'
@@ -46,6 +46,10 @@ def record(desk: Desk, number: int, name: str) -> dict[str, Any]:
     return found
 
 
+def events(desk: Desk) -> list[str]:
+    return [each["event"] for each in desk.journal() if each.get("task") == "fix"]
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["up", "killed-meanwhile"])
 @pytest.mark.parametrize(("says", "reason"), [(USAGE, "usage"), (RATE, "rate")])
 def test_it_is_limited_and_starts_once_after_the_time_it_names(
@@ -59,6 +63,7 @@ def test_it_is_limited_and_starts_once_after_the_time_it_names(
     assert decided["next"]["at"] >= ended_at + NAMED and (decided["row"], decided["reason"]) == ("limited", reason)
     assert f"until {format_time(decided['next']['at'])}" in task["why"] and task["condition"] == "exited"
     if killed:
+        wait_for(lambda: "recovery" in events(desk), "the journal says so, which is its last word about it")
         desk.kill(plane)
         desk.up()
     wait_for(lambda: len(starts.read_text().splitlines()) == 2, "it starts again")
@@ -70,5 +75,5 @@ def test_it_is_limited_and_starts_once_after_the_time_it_names(
     desk.until("fix", "done")
     assert len(starts.read_text().splitlines()) == 2
     assert sorted(path.name for path in (desk.folder / "runs" / "fix").iterdir()) == ["1", "2"]
-    events = [each["event"] for each in desk.journal() if each.get("task") == "fix"]
-    assert [events.count(word) for word in ("started", "recovery", "restarted", "done")] == [1, 1, 1, 1]
+    said = events(desk)
+    assert [said.count(word) for word in ("started", "recovery", "restarted", "done")] == [1, 1, 1, 1]

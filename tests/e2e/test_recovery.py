@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from pathlib import Path
 
 from tests.e2e.conftest import Desk, section
 from tests.support import wait_for
@@ -15,6 +16,11 @@ GO = "while ! test -e '{go}'; do sleep 0.05; done"
 
 def kill_worker(desk: Desk, task: str, number: int = 1) -> None:
     os.kill(desk.start_record(task, number)["pid"], signal.SIGKILL)
+
+
+def is_written(path: Path, text: str) -> bool:
+    """All of it: a shell makes the file first."""
+    return path.exists() and path.read_text() == text
 
 
 def request_of(desk: Desk, task: str) -> str:
@@ -30,9 +36,11 @@ def test_a_killed_worker_with_a_clean_tree_is_restarted_once_and_says_why(desk: 
     desk.write(section("a", desk.counted("a", GO.format(go=go))), keys=QUICK)
     desk.up()
     desk.until_on_board("a", "running")
+    desk.until_runs("a")
     kill_worker(desk, "a")
-    wait_for(lambda: desk.runs("a") == 2, "it is restarted")
-    assert desk.until("a", "running")["why"].startswith("restarted after signal 9 (SIGKILL); tree clean at ")
+    desk.until_runs("a", 2)
+    why = "restarted after signal 9 (SIGKILL); tree clean at "
+    wait_for(lambda: desk.until("a", "running")["why"].startswith(why), lambda: f"it says why: {desk.task('a')}")
     desk.until_on_board("a", "running")
     go.touch()
     desk.until_on_board("a", "done")
@@ -45,15 +53,15 @@ def test_a_killed_worker_with_work_is_asked_about_and_goes_on_in_place(desk: Des
     desk.write(section("a", desk.counted("a", "echo half >> work; sleep 1000")), keys=QUICK)
     desk.up()
     desk.until_on_board("a", "running")
-    wait_for(lambda: (desk.home("a") / "work").exists())
+    wait_for(lambda: is_written(desk.home("a") / "work", "half\n"))
     kill_worker(desk, "a")
     assert "cannot resume, and has work that is not committed" in desk.until("a", "blocked")["why"]
     request = request_of(desk, "a")
     desk.until_on_board("a", "blocked")
-    assert request in desk.board.read_text()
+    wait_for(lambda: request in desk.board.read_text(), "the reason on the board names the request")
     desk.mux("answer", request, "in-place")
     wait_for(lambda: desk.runs("a") == 2, "it goes on")
-    wait_for(lambda: (desk.home("a") / "work").read_text() == "half\nhalf\n")
+    wait_for(lambda: is_written(desk.home("a") / "work", "half\nhalf\n"))
     assert "in-place, by terminal:" in desk.until("a", "running")["why"]
 
 
@@ -61,7 +69,7 @@ def test_from_the_checkpoint_takes_the_work_away_and_keeps_it(desk: Desk) -> Non
     desk.write(section("a", desk.counted("a", "test -e ../second || echo half >> work; sleep 1000")), keys=QUICK)
     desk.up()
     desk.until_on_board("a", "running")
-    wait_for(lambda: (desk.home("a") / "work").exists())
+    wait_for(lambda: is_written(desk.home("a") / "work", "half\n"))
     kill_worker(desk, "a")
     request = request_of(desk, "a")
     (desk.home("a").parent / "second").touch()
@@ -94,13 +102,14 @@ def test_ready_on_a_running_task_asks_and_restarts_with_a_yes(desk: Desk) -> Non
     desk.write(section("a", desk.counted("a", "sleep 1000")))
     desk.up()
     desk.until_on_board("a", "running")
+    desk.until_runs("a")
     desk.order("a")
     request = request_of(desk, "a")
     desk.until_on_board("a", "running")
     assert desk.runs("a") == 1
     desk.mux("answer", request, "in-place")
-    wait_for(lambda: desk.runs("a") == 2, "restarted")
-    assert desk.until("a", "running")["attempt"] == 2
+    desk.until_runs("a", 2)
+    wait_for(lambda: desk.until("a", "running")["attempt"] == 2, lambda: f"the second runs: {desk.task('a')}")
 
 
 def test_a_destructive_task_runs_again_only_with_a_yes(desk: Desk) -> None:
@@ -132,7 +141,7 @@ def test_restart_of_a_stopped_task_from_the_command_line(desk: Desk) -> None:
     desk.write(section("a", desk.counted("a", "echo half > work; sleep 1000")))
     desk.up()
     desk.until_on_board("a", "running")
-    wait_for(lambda: (desk.home("a") / "work").exists())
+    wait_for(lambda: is_written(desk.home("a") / "work", "half\n"))
     desk.mux("stop", "a")
     wait_for(lambda: "stopped by a person" in desk.task("a")["why"])
     desk.until_on_board("a", "stopped")
@@ -173,7 +182,8 @@ def test_an_attempt_whose_step_still_runs_is_not_concluded_before_that_ends(desk
     """It left the step behind, in the background, in a session of its own."""
     go = desk.repository.parent / "go"
     step = f"while ! test -e '{go}'; do sleep 0.05; done"
-    script = f'setsid mux once deploy -- sh -c "{step}" & while ! test -e "{desk.folder}/once/a"; do sleep 0.05; done'
+    begun = f'ls "{desk.folder}"/once/a/*/begin-1.json >/dev/null 2>&1'
+    script = f'setsid mux once deploy -- sh -c "{step}" & while ! {begun}; do sleep 0.05; done'
     desk.write(section("a", desk.counted("a", script)))
     desk.up()
     exited = desk.folder / "runs" / "a" / "1" / "exit.json"

@@ -217,7 +217,7 @@ def test_the_decision_is_the_tables_and_no_work_is_lost(desk: Desk, end: str) ->
     prepared(desk, cases)
     before = {case.task: ends.picture(desk, case.task) for case in cases}
     end_all(desk, cases)
-    wait_for(lambda: not differences(desk, cases), lambda: "\n".join(differences(desk, cases)))
+    wait_for(lambda: not differences(desk, cases), lambda: "\n".join(differences(desk, cases)), 120)
     _the_file_says_it(desk)
     after = {case.task: ends.picture(desk, case.task) for case in cases}
     assert [task for task in before if before[task] != after[task]] == []

@@ -13,11 +13,11 @@ from tests.support import wait_for
 #: attempt later than what counts as early.
 TOOL = """#!/bin/sh
 echo "$1 $2" >> "{folder}/$MUX_TASK.starts"
-[ "$MUX_ATTEMPT" = 1 ] && sleep 1.2
+[ "$MUX_ATTEMPT" = 1 ] && sleep {early}.2
 test -e "{folder}/exit-$MUX_ATTEMPT" && exit "$(cat "{folder}/exit-$MUX_ATTEMPT")"
 exec sleep 1000
 """
-KEYS = """restart: {{when: never, early: 1s}}
+KEYS = """restart: {{when: never, early: {early}s}}
 agents:
   stand-in:
     program: {tool}
@@ -28,16 +28,21 @@ agents:
 """
 
 
-def begin(desk: Desk, code: int | None = None) -> None:
+def begin(desk: Desk, code: int | None = None, early: int = 1) -> None:
     folder = desk.repository.parent
     tool = folder / "tool"
-    tool.write_text(TOOL.format(folder=folder))
+    tool.write_text(TOOL.format(folder=folder, early=early))
     tool.chmod(0o755)
     if code is not None:
         (folder / "exit-1").write_text(str(code))
-    desk.write(section("a", agent="stand-in"), keys=KEYS.format(tool=json.dumps(str(tool))))
+    desk.write(section("a", agent="stand-in"), keys=KEYS.format(tool=json.dumps(str(tool)), early=early))
     desk.up()
     wait_for(lambda: starts(desk))
+
+
+def until_stopped(desk: Desk) -> None:
+    """The worker ended, and that is written down: the word on the board is there before that."""
+    wait_for((desk.folder / "runs" / "a" / "1" / "outcome.json").exists, lambda: f"it is stopped: {desk.task('a')}")
 
 
 def starts(desk: Desk) -> list[list[str]]:
@@ -49,7 +54,7 @@ def starts(desk: Desk) -> list[list[str]]:
 def test_one_that_was_stopped_resumes_and_says_so(desk: Desk, order: tuple[str, str]) -> None:
     begin(desk)
     desk.mux("stop", "a")
-    desk.until_on_board("a", "stopped")
+    until_stopped(desk)
     said = desk.mux(*order).stdout
     assert said == "a: ready: it resumes its conversation; to start it anew instead: mux restart a --how in-place\n"
     wait_for(lambda: len(starts(desk)) == 2)
@@ -61,7 +66,7 @@ def test_one_that_was_stopped_resumes_and_says_so(desk: Desk, order: tuple[str, 
 def test_one_that_was_stopped_starts_anew_where_that_is_said(desk: Desk) -> None:
     begin(desk)
     desk.mux("stop", "a")
-    desk.until_on_board("a", "stopped")
+    until_stopped(desk)
     assert "it starts anew, in its worktree as it is" in desk.mux("restart", "a", "--how", "in-place").stdout
     wait_for(lambda: len(starts(desk)) == 2)
     assert starts(desk)[1][0] == "start"
@@ -78,7 +83,7 @@ def test_one_that_was_done_starts_anew(desk: Desk) -> None:
 
 def test_one_whose_resume_failed_at_once_starts_anew(desk: Desk) -> None:
     (desk.repository.parent / "exit-2").write_text("4")
-    begin(desk, 3)
+    begin(desk, 3, early=8)  # so long that a busy machine, too, is through with the second by then
     for number in (1, 2):
         desk.until_on_board("a", "failed")
         wait_for(lambda number=number: desk.task("a")["attempt"] == number and desk.task("a")["status"] == "failed")
@@ -90,7 +95,7 @@ def test_one_whose_resume_failed_at_once_starts_anew(desk: Desk) -> None:
 def test_a_new_task_of_an_id_that_was_taken_off_begins_a_conversation_of_its_own(desk: Desk) -> None:
     begin(desk)
     desk.mux("stop", "a")
-    wait_for((desk.folder / "runs" / "a" / "1" / "outcome.json").exists, "its worker is stopped")
+    until_stopped(desk)
     text = desk.board.read_text()
     other = section("b", status="draft")
     desk.save(text[: text.index("\n## a: ")] + other)

@@ -33,7 +33,7 @@ def test_a_ready_that_continues_a_dirty_home_keeps_it_first(desk: Desk) -> None:
     (home / "mine.txt").write_text("a person's own\n")
     desk.order("fix")
     desk.until_on_board("fix", "running")
-    assert desk.runs("fix") == 2
+    desk.until_runs("fix", 2)
     refused = desk.mux("restore", "fix", code=1)
     assert "works on it" in refused.stderr
     desk.mux("stop", "fix")

@@ -406,7 +406,7 @@ class Histories(RuleBasedStateMachine):
             assert len(near) <= 2 * TaskSettings().restart.limit, f"{each.task} is restarted too often"
 
 
-@pytest.mark.timeout(3 * HOUR if HISTORIES else 300)
+@pytest.mark.timeout(3 * HOUR if HISTORIES else 600)
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_histories(shard: int) -> None:
     run_state_machine_as_test(

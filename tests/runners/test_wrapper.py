@@ -403,6 +403,28 @@ def test_a_damaged_attempt_is_named(tmp_path: Path, text: str) -> None:
         wrapper.read_attempt(str(tmp_path))
 
 
+def test_who_is_held_up_after_the_fork_does_not_make_the_run_shorter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long it ran decides what follows when it ended."""
+    forked: list[float] = []
+
+    def spawn(argv: list[str], environment: dict[str, str], stdin: str | None) -> int:
+        forked.append(time.time())
+        time.sleep(0.05)
+        return os.getpid()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(wrapper, "spawn", spawn)
+    monkeypatch.setattr(wrapper, "wait_for", lambda child, ended: None)
+    run = tmp_path / "runs" / "a" / "1"
+    run.mkdir(parents=True)
+    (tmp_path / "inbox").mkdir()
+    attempt = {"task": "a", "attempt": 1, "cwd": str(tmp_path), "env": {}, "argv": ["true"]}
+    wrapper.run_phases(str(run), attempt, {"ports": None}, {"hangup": False})
+    assert record(run, "start.json")["at"] <= forked[0]
+
+
 def test_a_full_disk_delays_the_exit_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
     real = wrapper.write_record
