@@ -151,7 +151,7 @@ def test_faults_on_the_way_to_who_cannot_be_told_by_a_response_url(chat: Chattin
     message = chat.request()
     opened = chat.slack.click(message, "request:answer", ANA)
     (view,) = wait_for(lambda: opened.views, "the modal")
-    chat.desk.mux("answer", chat.desk.status()["requests"][0]["id"], "red")
+    chat.desk.mux("answer", chat.asked()["id"], "red")
     chat.slack.fail("chat.postEphemeral", 1, **fault)
     assert chat.slack.submit(view, {"answer": "blue"}).acked
     assert "decided already" in chat.told(ANA).text
@@ -242,7 +242,7 @@ def test_bad_tokens_turn_off_the_chat_and_nothing_else(chat: Chatting, names: di
     until_state(chat, "off", why)
     assert why in desk.mux("status").stdout
     plane.send_signal(signal.SIGTERM)
-    printed = plane.communicate(timeout=20)[0]
+    printed = plane.communicate(timeout=PATIENCE)[0]
     assert "Traceback" not in printed
     assert not [token for token in names.values() if token and token in printed + desk.mux("journal").stdout]
 
