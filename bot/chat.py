@@ -85,8 +85,9 @@ class Chat:
         self._outbox = Outbox(place.folder)
         self._sync: Sync | None = None
         self._alarm: Alarm | None = None
-        self._policy: deque[Event] = deque(maxlen=20)
+        self._policy: deque[Event] = deque()
         self._state: Mapping[str, Any] | None = None
+        self._first: Mapping[str, Any] | None = None  # the state when there began to be a chat, or the first there was
         self._woken = threading.Event()
         self._closing = False
         self._session: _Session | None = None
@@ -115,17 +116,21 @@ class Chat:
         self._thread.join()
 
     def tell(self, event: Event) -> None:
-        if event.event == "policy":
+        if event.event == "policy" and self._tokens is not None:
             self._policy.append(event)
         self._woken.set()
 
     def show(self, state: Mapping[str, Any]) -> None:
         self._state = state
+        if self._first is None:
+            self._first = state
         self._woken.set()
 
     def _run(self) -> None:
-        while not self._closing:
+        while True:
             self._woken.clear()
+            if self._closing:  # looked at after that: `stop` wakes what waits below
+                break
             pause = LOOK
             try:
                 pause = self._pass(time.time())
@@ -145,7 +150,9 @@ class Chat:
         off = self._off(settings)
         if self._session is not None and (off or self._session.url != self._url(settings)):
             self._end_session()
-        if not off and settings is not None:
+        if off:
+            self._first = self._state
+        elif settings is not None:
             if self._session is None and time.monotonic() >= self._connect_at:
                 self._connect(settings)  # first: people can decide, whatever there is to say cannot be read
             look_at = min(look_at, self._look(settings, now))
@@ -172,6 +179,8 @@ class Chat:
         while self._policy:
             self._sync.policy(self._policy[0], now)
             self._policy.popleft()
+        if self._first is not None:
+            self._sync.begin(settings, self._first, now)
         return self._sync.look(settings, self._state, now)
 
     def _settings(self) -> SlackSettings | None:

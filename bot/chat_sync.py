@@ -59,6 +59,11 @@ class Sync:
         self._digests_at = 0.0
         self._looked_at = 0.0
 
+    def begin(self, settings: SlackSettings, first: Mapping[str, Any], now: float) -> None:
+        """The first time ever: what is in this state is known, and not said; what came after it is. Raises MuxError."""
+        if self._memory is None:
+            self._alert(settings, first, now)
+
     def look(self, settings: SlackSettings, state: Mapping[str, Any] | None, now: float) -> float:
         """`state`: what the loop showed last. Returns when to look again at the latest. Raises MuxError."""
         if now < self._looked_at:  # the clock was set back: what was due then is looked at now

@@ -143,6 +143,15 @@ class Outbox:
         """Its message is gone: the next one is posted anew."""
         return self._note(entry, Sent())
 
+    def unsent(self, entry: Entry) -> None:
+        """It was claimed, and certainly not posted. What is over by now came and went, and is not said any more."""
+        with self._lock:
+            current = self.get(entry.post.key)
+            if current is not None and current.last:
+                self.drop(current)
+            else:
+                self.forget(entry)
+
     def move(self, entry: Entry, left: Post, now: float) -> None:
         """Its message stays where it is, and becomes `left`; the post itself is to be posted anew, elsewhere.
 
@@ -196,7 +205,8 @@ class Outbox:
 
     def _note(self, entry: Entry, sent: Sent) -> Entry:
         with self._lock:
-            self._keep(entry.post.key, sent)
+            if self.get(entry.post.key) is not None:  # of what was dropped meanwhile nothing is kept
+                self._keep(entry.post.key, sent)
             return replace(entry, sent=sent)
 
     def _keep(self, key: str, sent: Sent) -> None:

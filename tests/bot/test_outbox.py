@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -111,6 +112,15 @@ def test_withdrawn_only_while_nobody_can_have_seen_it(outbox: Outbox) -> None:
     assert not outbox.withdraw("b") and keys(outbox) == ["b"]
 
 
+def test_of_what_was_dropped_on_its_way_nothing_is_kept(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.put(Post("a", "one"), NOW)
+    claimed = outbox.claim(outbox.waiting()[0], "C1", NOW)
+    assert claimed is not None
+    outbox.drop(claimed)
+    outbox.stands(claimed, "1.0", claimed.content, NOW)
+    assert list((tmp_path / "outbox").iterdir()) == []
+
+
 def test_pruned_by_age_and_by_number(outbox: Outbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     outbox.put(Post("old", "never sent"), NOW - 100)
     for number in range(5):
@@ -140,7 +150,7 @@ def test_files_are_private_and_a_damaged_one_is_passed_over(outbox: Outbox, tmp_
 def test_a_clock_that_is_set_back_changes_no_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day = 86400 * 10**9
     clock = iter([3 * day, 2 * day, day])
-    monkeypatch.setattr(outbox_module.time, "time_ns", lambda: next(clock))
+    monkeypatch.setattr(outbox_module, "time", SimpleNamespace(time_ns=lambda: next(clock)))  # nobody else's
     for key in ("a", "b", "c"):
         Outbox(tmp_path).put(Post(key, "text"), NOW)  # each time by another run
     assert keys(Outbox(tmp_path)) == ["a", "b", "c"]

@@ -72,6 +72,7 @@ def test_the_oldest_goes_when_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(1, 7):
         sender.put(act("UA"), Reply(str(number)))
     sending.goes_on.set()
+    wait_for(lambda: len(sending.told) >= 4, "what waits is told")
     sender.close()
     assert sending.told == [f"UA: {number}" for number in (0, 4, 5, 6)]
 

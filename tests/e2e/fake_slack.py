@@ -271,6 +271,12 @@ class FakeSlack(Workspace):
         with self.world.lock:
             self.world.skipped += seconds
 
+    def stop_clock(self) -> None:
+        """From now on time passes by `pass_time` only, however slow the machine is."""
+        now = self.world.now()
+        with self.world.lock:
+            self.world.clock, self.world.skipped = lambda: now, 0.0
+
     def _control(self, name: str, arguments: Json) -> tuple[str, str]:
         return control(self, name, arguments)
 

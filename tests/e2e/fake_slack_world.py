@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -194,11 +194,12 @@ class World:
     app_token: str = APP_TOKEN
     socket_mode: bool = True
     skipped: float = 0.0
+    clock: Callable[[], float] = time.time
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _last_ts: float = 0.0
 
     def now(self) -> float:
-        return time.time() + self.skipped
+        return self.clock() + self.skipped
 
     def new_id(self, prefix: str) -> str:
         return f"{prefix}{next(self._numbers):07d}"

@@ -41,6 +41,12 @@ class Chatting:
         reply: Message = wait_for(lambda: turn.replies, f"a reply to {text}")[0]
         return reply
 
+    def asked(self) -> dict[str, Any]:
+        """The one open request, as `mux status` has it: a moment after the chat, which reads it where it is kept."""
+        (request,) = wait_for(lambda: self.desk.state().get("requests"), "the control plane shows the request")
+        found: dict[str, Any] = request
+        return found
+
     def request(self, word: str = "request:") -> Message:
         """The newest message with buttons."""
         found: list[Message] = wait_for(

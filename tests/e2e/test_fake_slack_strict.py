@@ -293,6 +293,7 @@ def test_faults(slack: FakeSlack, client: WebClient) -> None:
     slack.fail("*", hang=30)
     with pytest.raises(TimeoutError):
         client_of(slack, timeout=1).chat_postMessage(channel=CHANNEL, text="x")
+    wait_for(lambda: slack.hanging("chat.postMessage"), "that call has met its fault, and no other will")
     slack.fail("chat.postMessage", status=429, retry_after=7)
     answer = refused(client.chat_postMessage, channel=CHANNEL, text="x")
     assert (answer.status_code, answer["error"], answer.headers["Retry-After"]) == (429, "ratelimited", "7")
@@ -323,6 +324,7 @@ def test_down_and_up_on_the_same_port(slack: FakeSlack, client: WebClient) -> No
 
 def test_rate_limits_when_asked_for() -> None:
     with FakeSlack(rate_limits=True) as slack:
+        slack.stop_clock()  # nothing is filled up beneath the test
         client = client_of(slack)
         sent = [client.chat_postMessage(channel=CHANNEL, text="x")["ts"] for _ in range(2)]
         answer = refused(client.chat_postMessage, channel=CHANNEL, text="x")

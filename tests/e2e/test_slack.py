@@ -15,7 +15,7 @@ from board.storage import read_json
 from tests.e2e.conftest import Desk, section
 from tests.e2e.fake_slack import ANA, BEN, FakeSlack
 from tests.e2e.slack_desk import KEYS, Chatting, offered, words_of
-from tests.support import wait_for
+from tests.support import PATIENCE, wait_for
 
 WITHOUT_APP = "Slack: the environment has no SLACK_APP_TOKEN; it begins with xapp-"
 
@@ -28,7 +28,7 @@ def chat(desk: Desk, slack: FakeSlack) -> Chatting:
 def test_a_command_is_answered_to_the_one_who_asked(chat: Chatting) -> None:
     chat.desk.write(section("a", "sleep 1000"), keys=KEYS)
     chat.up()
-    chat.desk.until_on_board("a", "running")
+    chat.desk.until("a", "running")  # on the board it may stand before
     reply = chat.say("U0BEN", "status")
     assert reply.to == BEN and "Running" in words_of(reply) and "a · running" in words_of(reply)
     assert "a" in words_of(chat.say(BEN, "status a")) and chat.slack.messages() == []
@@ -42,13 +42,13 @@ def test_a_crash_is_asked_about_decided_by_a_click_and_the_message_says_by_whom(
     message = chat.crashed()
     assert offered(message) == ["request:in-place", "request:checkpoint", "request:deny"]
     turn = chat.slack.click(message, "request:in-place", ANA)
-    assert turn.acked and turn.latency < 1
+    assert turn.acked and not turn.error
     wait_for(lambda: chat.desk.runs("a") == 2, "it goes on")
     edited = chat.until_says(message, "ana", "Restart in place")
     assert offered(edited) == []
     assert [each.ts for each in chat.slack.messages() if not each.thread] == [message.ts]
     assert chat.slack.pings() == []
-    (decided,) = chat.events("approved")
+    (decided,) = wait_for(lambda: chat.events("approved"), "it is in the journal")
     assert decided["by"] == f"slack:{ANA}"
 
 
@@ -80,8 +80,7 @@ def test_denied_in_the_chat(chat: Chatting) -> None:
 
 def test_decided_at_the_terminal_the_message_changes_too(chat: Chatting) -> None:
     message = chat.crashed()
-    (request,) = chat.desk.status()["requests"]
-    chat.desk.mux("approve", request["id"], "--choice", "in-place")
+    chat.desk.mux("approve", chat.asked()["id"], "--choice", "in-place")
     edited = chat.until_says(message, "somebody at the terminal")
     assert offered(edited) == []
     chat.slack.click(message, "request:checkpoint", ANA)  # a window that still shows the buttons
@@ -121,8 +120,7 @@ def test_a_gate_is_approved_by_a_command(chat: Chatting) -> None:
     desk.write(section("a", desk.counted("a", 'mux gate "deploy to production" && exit 0; exit 9')), keys=KEYS)
     chat.up()
     message = chat.request()
-    (request,) = desk.status()["requests"]
-    assert "approve" in chat.say(ANA, f"approve {request['id'][:6]}").text
+    assert "approve" in chat.say(ANA, f"approve {chat.asked()['id'][:6]}").text
     desk.until_on_board("a", "done")
     chat.until_says(message, "ana")
 
@@ -162,7 +160,7 @@ def test_status_says_how_the_chat_is(chat: Chatting) -> None:
     wait_for(lambda: "Slack: on" in chat.desk.mux("status").stdout, "on")
     assert chat.desk.status()["chat"] == {"state": "on", "why": ""}
     plane.send_signal(signal.SIGTERM)
-    assert plane.wait(20) == 0
+    assert plane.wait(PATIENCE) == 0
     assert "Slack" not in chat.desk.mux("status").stdout
 
 
@@ -172,10 +170,10 @@ def test_tokens_reach_no_worker_no_file_and_no_output(chat: Chatting) -> None:
     desk.write(section("a", f'env > "{found}"; sleep 1000'), keys=KEYS)
     plane = chat.up()
     desk.until_on_board("a", "running")
-    wait_for(found.exists, "the environment")
+    wait_for(lambda: found.exists() and "MUX_TASK=" in found.read_text(), "the environment")
     chat.say(ANA, "status")
     plane.send_signal(signal.SIGTERM)
-    printed = plane.communicate(timeout=20)[0]
+    printed = plane.communicate(timeout=PATIENCE)[0]
     assert "SLACK" not in found.read_text()
     everything = [path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()]
     for token in (chat.slack.bot_token, chat.slack.app_token):
@@ -223,6 +221,9 @@ def test_detached_a_mistake_in_the_tokens_of_the_environment_is_said_of_it(chat:
 
 def test_what_is_kept_is_private(chat: Chatting) -> None:
     chat.crashed()
+    plane = chat.desk.planes[-1]
+    plane.send_signal(signal.SIGTERM)
+    assert plane.wait(PATIENCE) == 0  # so that nothing comes and goes beneath the look
     for path in chat.desk.folder.rglob("*"):
         if path.is_file() or path.is_dir():
             assert path.stat().st_mode & 0o077 == 0 or path.parent != chat.desk.folder, path

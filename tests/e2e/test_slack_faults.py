@@ -151,7 +151,7 @@ def test_faults_on_the_way_to_who_cannot_be_told_by_a_response_url(chat: Chattin
     message = chat.request()
     opened = chat.slack.click(message, "request:answer", ANA)
     (view,) = wait_for(lambda: opened.views, "the modal")
-    chat.desk.mux("answer", chat.desk.status()["requests"][0]["id"], "red")
+    chat.desk.mux("answer", chat.asked()["id"], "red")
     chat.slack.fail("chat.postEphemeral", 1, **fault)
     assert chat.slack.submit(view, {"answer": "blue"}).acked
     assert "decided already" in chat.told(ANA).text

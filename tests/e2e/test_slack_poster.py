@@ -17,7 +17,7 @@ from bot.poster import Poster
 from bot.posts import Post
 from bot.slack_client import Api, Tokens
 from tests.e2e.fake_slack import CHANNEL, ELSEWHERE, SCOPES, FakeSlack
-from tests.support import wait_for
+from tests.support import PATIENCE, wait_for
 
 READING = SCOPES | {"channels:history"}
 
@@ -25,6 +25,7 @@ READING = SCOPES | {"channels:history"}
 @pytest.fixture
 def slack() -> Iterator[FakeSlack]:
     with FakeSlack(scopes=READING) as server:
+        server.stop_clock()
         yield server
 
 
@@ -213,6 +214,30 @@ def test_a_lost_answer_in_a_thread_is_found_again(desk: Desk) -> None:
     root, reply = desk.slack.messages()
     assert (root.thread, reply.thread, reply.text) == ("", root.ts, "failed again")
     assert desk.posts() == 2
+
+
+class Meanwhile(Forgetful):
+    """Something happens while a call is on its way."""
+
+    happens: Callable[[], object] = staticmethod(lambda: None)
+
+    def __call__(self, method: str, **arguments: Any) -> Mapping[str, Any]:
+        self.happens()
+        return super().__call__(method, **arguments)
+
+
+def test_what_is_over_before_anybody_could_be_told_is_not_told(
+    slack: FakeSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(slack, tmp_path, Meanwhile)
+    slack.down()
+    desk.put("request:1", "asks", blocks=buttons("again"))
+    over = Post("request:1", "decided")
+    monkeypatch.setattr(Meanwhile, "happens", lambda self: desk.outbox.put(over, desk.now(), last=True))
+    desk.poster.step()
+    slack.up()
+    desk.settle()
+    assert desk.texts() == [] and desk.outbox.entries() == []
 
 
 def test_without_the_scope_to_look_it_is_said_once_and_nothing_is_lost(slack: FakeSlack, tmp_path: Path) -> None:
@@ -509,7 +534,22 @@ def test_the_thread_wakes_ends_and_is_quick(desk: Desk) -> None:
         wait_for(desk.texts, "the message")
     finally:
         desk.poster.stop()
-        thread.join(5)
+        thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_an_end_that_comes_before_it_waits_is_heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poster_module, "IDLE", 10 * PATIENCE)
+    clear = desk.poster._wake.clear
+
+    def ended_right_before() -> None:
+        desk.poster.stop()
+        clear()
+
+    monkeypatch.setattr(desk.poster._wake, "clear", ended_right_before)
+    thread = threading.Thread(target=desk.poster.run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -538,7 +578,7 @@ def test_no_error_ends_the_thread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
         wait_for(lambda: desk.poster.health().trouble is None, "all is well again")
     finally:
         desk.poster.stop()
-        thread.join(5)
+        thread.join(PATIENCE)
     assert all(line.startswith("Slack: nothing can be posted: a bug in mux") for line in desk.said)
     assert "Too many open files" in (desk.folder / "mux.log").read_text()
 
@@ -562,7 +602,7 @@ def test_what_hinders_is_said_once_and_what_cannot_be_read_is_not_posted_twice(
         wait_for(lambda: len(desk.texts()) > 1, "the next message")
     finally:
         desk.poster.stop()
-        thread.join(5)
+        thread.join(PATIENCE)
     assert desk.texts() == ["one", "two"]
     assert len(desk.said) <= 2 and "cannot read" in desk.said[0]
 

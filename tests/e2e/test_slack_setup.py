@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from tests.e2e.conftest import Desk, section
 from tests.e2e.fake_slack import ANA, BEN, CHANNEL, ELSEWHERE, EVE, OTHER_BOT, FakeSlack
+from tests.support import wait_for
 
 EVERYTHING = (
     *("commands", "chat:write", "channels:history", "groups:history"),
@@ -45,7 +46,8 @@ def test_all_is_well(desk: Desk, full: FakeSlack) -> None:
     assert said.splitlines()[-1] == "no problems, no warnings"
     for words in ("the bot token is of mux (T0MUX)", "Socket Mode connects", f"mux is in channel {CHANNEL}", ANA, BEN):
         assert words in said
-    assert full.messages() == [] and full.connections() == []
+    assert full.messages() == []
+    wait_for(lambda: full.connections() == [], "its connection has ended")
 
 
 def test_while_mux_runs_its_connections_are_left_alone(desk: Desk, full: FakeSlack) -> None:
