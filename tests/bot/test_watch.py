@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -183,6 +184,25 @@ def test_a_filter_leaves_what_has_its_words_and_escape_shows_all(scene: Scene) -
         await sees(pilot, "filter: the docs (1 of 3)", "journal  docs")
         await pilot.press("escape")
         await sees(pilot, "Add search", "Fix the login", "? help  a approve")
+
+    scene.run(body)
+
+
+def test_words_typed_in_one_go_behind_the_key_of_the_filter_are_no_orders(scene: Scene) -> None:
+    """As over a slow line, or on a busy machine: all of them are there before the first one is dealt with."""
+    for name, title in (("login", "Fix the login"), ("docs", "Tidy the docs"), ("a/b", "Sort it")):
+        scene.task(name, "running", "", title)
+
+    async def body(pilot: Pilot[None]) -> None:
+        assert pilot.app._driver is not None
+        for key in ("slash", *"the docs"):
+            pilot.app._driver.send_message(Key("space" if key == " " else key, key if len(key) == 1 else "/"))
+        await until(pilot, lambda: "Fix the login" not in shown(pilot), "the words are in the filter")
+        await pilot.press("enter")
+        await sees(pilot, "filter: the docs (1 of 3)", "Tidy the docs")
+        assert "window" not in shown(pilot)  # `t` attached nobody
+        await pilot.press("escape", "slash", *"a", "slash", "b", "enter")
+        await sees(pilot, "filter: a/b (1 of 3)", "Sort it")
 
     scene.run(body)
 
