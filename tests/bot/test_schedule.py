@@ -335,7 +335,7 @@ def test_the_alarm_rings_at_each_slot_and_follows_the_board() -> None:
         assert first.next_run_time.astimezone(BERLIN).strftime("%H:%M") == "08:00"
         assert not bell.rung.is_set()
         first.modify(next_run_time=datetime.now(UTC))
-        wait_for(bell.rung.is_set, "the alarm did not ring", 10)
+        wait_for(bell.rung.is_set, "the alarm did not ring")
         same = alarm.scheduler.get_jobs()
         alarm.set([DAILY, DigestSettings("0 9 13 * fri", "UTC")])
         assert [id(job) for job in alarm.scheduler.get_jobs()] == [id(job) for job in same]
@@ -355,7 +355,7 @@ def test_an_alarm_that_rings_late_still_rings() -> None:
     try:
         assert job.misfire_grace_time is None
         job.modify(next_run_time=datetime.fromtimestamp(EIGHT, UTC))
-        wait_for(bell.rung.is_set, "the alarm did not ring", 10)
+        wait_for(bell.rung.is_set, "the alarm did not ring")
     finally:
         alarm.stop()
 

@@ -27,6 +27,7 @@ from runners.journal import Event, Journal
 from runners.local import local_host
 from runners.requests import DENY, Request, Requests
 from tests.bot.conftest import Mux, working
+from tests.support import PATIENCE
 
 Body = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -107,7 +108,7 @@ def shown(pilot: Pilot[None]) -> str:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"{what}\n{shown(pilot)}"
         await pilot.pause(0.01)
@@ -296,7 +297,9 @@ def test_a_held_save_is_asked_about_on_a_row_of_the_board_and_cannot_be_denied(s
         await sees(pilot, "one of its ways has to be chosen")
         await pilot.press("a")
         await sees(pilot, "take  make what is in the file the board")
-        await pilot.press("enter", "y")
+        await pilot.press("enter")
+        await sees(pilot, "take: make what is in the file the board", "y do it")
+        await pilot.press("y")
         await until(pilot, lambda: scene.choice(request) == "take", "taken")
 
     scene.run(body)
@@ -497,7 +500,9 @@ def test_a_worker_is_ended_only_after_a_yes(scene: Scene) -> None:
     with working(scene.place, "one"):
 
         async def body(pilot: Pilot[None]) -> None:
-            await pilot.press("r", "end", "enter")
+            await pilot.press("r")
+            await sees(pilot, "stop     end its worker", "enter choose")
+            await pilot.press("end", "enter")
             await sees(pilot, "stop: end its worker", "y do it")
             assert "status: draft" in scene.place.path.read_text()
             await pilot.press("y")
@@ -511,7 +516,9 @@ def test_an_order_that_is_refused_says_why(scene: Scene) -> None:
     scene.task("gone", "draft", attempt=0)
 
     async def body(pilot: Pilot[None]) -> None:
-        await pilot.press("r", "enter")
+        await pilot.press("r")
+        await sees(pilot, "enter choose")
+        await pilot.press("enter")
         await sees(pilot, "no task 'gone' on the board")
 
     scene.run(body)

@@ -127,9 +127,14 @@ class Desk:
         return next((task for task in self.state()["tasks"] if task["id"] == name), {"status": None, "why": ""})
 
     def until(self, name: str, *statuses: str) -> dict[str, Any]:
-        """The task, once the control plane says one of the statuses."""
-        wait_for(lambda: self.task(name)["status"] in statuses, lambda: f"{name} is {statuses}: {self.task(name)}")
-        return self.task(name)
+        """The task as it was when the control plane said one of the statuses."""
+
+        def reached() -> dict[str, Any] | None:
+            task = self.task(name)
+            return task if task["status"] in statuses else None
+
+        found: dict[str, Any] = wait_for(reached, lambda: f"{name} is {statuses}: {self.task(name)}")
+        return found
 
     def on_board(self, name: str) -> str:
         """The status word that stands in the file."""
@@ -138,7 +143,8 @@ class Desk:
 
     def until_on_board(self, name: str, *statuses: str) -> None:
         wait_for(
-            lambda: self.on_board(name) in statuses, f"{name} is {statuses} in the file, not {self.on_board(name)}"
+            lambda: self.on_board(name) in statuses,
+            lambda: f"{name} is {statuses} in the file, not {self.on_board(name)}",
         )
 
     def home(self, task: str) -> Path:
@@ -160,8 +166,9 @@ class Desk:
         return record
 
     def journal(self) -> list[dict[str, Any]]:
+        """The whole lines: one that is being written has no end yet."""
         path = self.folder / "journal.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
 
     def git(self, *words: str, cwd: Path | None = None) -> str:
         folder = cwd or self.repository

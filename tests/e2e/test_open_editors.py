@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.e2e.conftest import Desk, section
-from tests.support import wait_for
+from tests.support import PATIENCE, wait_for
 
 
 @pytest.mark.skipif(not shutil.which("vim"), reason="vim is not installed")
@@ -22,7 +22,7 @@ def test_a_vim_buffer_held_open_across_muxs_writes(desk: Desk) -> None:
     socket = ["tmux", "-S", str(desk.repository.parent / "vim"), "-f", "/dev/null"]
 
     def tmux(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*socket, *words], capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run([*socket, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def screen() -> str:
         return tmux("capture-pane", "-p").stdout

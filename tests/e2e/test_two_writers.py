@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 def looked(desk: Desk) -> None:
     """Until the control plane has taken what is in the file: a marked save after it is in force."""
-    wait_for(lambda: desk.state()["trouble"] is None and not list(desk.repository.glob(".board.md.mux.*")), seconds=20)
+    wait_for(lambda: desk.state()["trouble"] is None and not list(desk.repository.glob(".board.md.mux.*")))
 
 
 def gate(desk: Desk, name: str) -> tuple[Path, str]:
@@ -180,7 +180,8 @@ def test_a_lost_board_is_held_and_decided(desk: Desk, how: str, end: str) -> Non
     whole = desk.board.read_text()
     lose(desk, how)
     request = asked(desk)
-    assert desk.state()["trouble"] and desk.task("a")["status"] == "running"
+    wait_for(lambda: desk.state()["trouble"], "what is asked is in the state, too")
+    assert desk.task("a")["status"] == "running"
     if how == "folder":
         desk.board.rmdir()
     if end == "by itself":
@@ -291,7 +292,7 @@ def test_every_edit_of_eight_writers_at_once_is_in(desk: Desk) -> None:
         for writer in writers:
             writer.kill()
             writer.wait()
-    wait_for(lambda: not _lost(desk, names, count), lambda: f"lost: {_lost(desk, names, count)[:10]}", seconds=20)
+    wait_for(lambda: not _lost(desk, names, count), lambda: f"lost: {_lost(desk, names, count)[:10]}")
     seconds = time.monotonic() - begin
     print(f"{len(names)} writers, {count} edits each: {seconds:.1f} s")
     assert all(f"## extra-{number}:" in desk.board.read_text() for number in range(5))
