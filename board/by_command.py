@@ -21,10 +21,11 @@ def edit(keeper: Keeper, change: Callable[[str], str], over_held: bool = False) 
     result also takes the place of a save that is held. Raises `MuxError`, and nothing is changed, while the file is not
     in force.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = float("inf")
     said: list[Note] = []
     while True:
         with keeper.lock():
+            deadline = min(deadline, time.monotonic() + PATIENCE)  # from the first look: a turn may be long in coming
             now = time.time()
             said += keeper.look(now)
             if keeper.settled or (over_held and keeper.held is not None):

@@ -42,6 +42,8 @@ QUIET_DISPLACED = 10.0
 #: out, and has it open for writing only a moment later.
 GRACE = 2.0
 
+_TURNS = 6  # how many times the time limit of the lock, while others write the board one after the other
+
 _DIGITS = 16  # of a digest in a swap file's name
 
 
@@ -115,15 +117,18 @@ class BoardFile:
 
     @contextmanager
     def lock(self, timeout: float = 10.0) -> Iterator[None]:
-        """Holds `board.md.lock`, which whoever rewrites the board holds; reentrant in a thread. Raises `LockHeld`."""
-        from filelock import Timeout
+        """Holds `board.md.lock`, which whoever rewrites the board holds; reentrant in a thread. Raises `LockHeld`.
 
+        Nobody keeps an order among many who write: while the board goes on changing, our turn is waited for.
+        """
         path = Path(self._file_lock.lock_file)
         with one_line_errors("lock", path):
-            try:
-                self._file_lock.acquire(timeout=timeout, poll_interval=0.01)
-            except Timeout:
-                raise _held(path, timeout) from None
+            for turn in range(_TURNS):
+                before = self.stamp()
+                if self._locked(timeout):
+                    break
+                if timeout == 0 or turn + 1 == _TURNS or self.stamp() == before:
+                    raise _held(path, timeout)
         try:
             yield
         finally:
@@ -173,6 +178,15 @@ class BoardFile:
     @cached_property
     def _leases(self) -> bool:
         return not is_remote(self.path.parent)
+
+    def _locked(self, timeout: float) -> bool:
+        from filelock import Timeout
+
+        try:
+            self._file_lock.acquire(timeout=timeout, poll_interval=0.01)
+        except Timeout:
+            return False
+        return True
 
     def _unchanged_for(self, path: Path, version: Version) -> float:
         """Seconds since this object first saw `path` as it is now."""

@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import time
+from contextlib import suppress
 
 from board.errors import MuxError
 from bot.place import find
@@ -21,7 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     if found is None:
         print("the control plane is not running; workers, if any, go on")
         return 0
-    os.kill(found.pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):  # it ends by itself, at this moment
+        os.kill(found.pid, signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE
     while daemon.running(place.folder) == found:
         if time.monotonic() > deadline:

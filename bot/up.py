@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from board.errors import BoardMissing, MuxError
@@ -29,7 +30,7 @@ from runners.own_log import write_traceback
 T = TypeVar("T")
 
 #: A detached control plane that has not shown its state after this many seconds did not start.
-DETACHED_START = 20.0
+DETACHED_START = 60.0
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -89,7 +90,8 @@ def _detach(place: Place) -> int:
     """Start the control plane in a session of its own and wait until it runs the board, or say why it does not."""
     import subprocess
 
-    log = place.folder / "mux.log"
+    log, state = place.folder / "mux.log", place.folder / "state.json"
+    before = _stamp(state)  # of an earlier control plane, which may have ended just now
     begin = log.stat().st_size if log.exists() else 0
     with (
         open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output,
@@ -104,17 +106,10 @@ def _detach(place: Place) -> int:
             env=environment,
             pass_fds=files,
         )
-    state = place.folder / "state.json"
-    started = time.time()
     deadline = time.monotonic() + DETACHED_START
     while process.poll() is None and time.monotonic() < deadline:
         running = daemon.running(place.folder)
-        if (
-            running is not None
-            and running.pid == process.pid
-            and state.exists()
-            and state.stat().st_mtime >= started - 1
-        ):
+        if running is not None and running.pid == process.pid and _stamp(state) not in (None, before):
             print(f"mux runs {place.path} (process {process.pid}); look with: mux status; end with: mux down")
             shown = read_json(state) or {"problems": []}
             print("".join(f"{problem_line(shown, each)}\n" for each in shown["problems"]), end="")
@@ -122,6 +117,15 @@ def _detach(place: Place) -> int:
         time.sleep(0.02)
     said = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
     raise MuxError(said[-1].removeprefix("mux: ") if said else f"the control plane did not start; see {log}")
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Of a file that is always replaced as a whole: another one after each change."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _run(place: Place) -> int:

@@ -94,7 +94,7 @@ class Dashboard(App[None]):
         Binding("k", "down(-1)", show=False),
         Binding("enter", "read", show=False),
         Binding("escape", "leave", show=False),
-        Binding("slash", "filter", show=False),
+        Binding("slash", "filter", show=False, priority=True),
         Binding("a", "approve", show=False),
         Binding("d", "deny", show=False),
         Binding("t", "attach", show=False),
@@ -207,13 +207,13 @@ class Dashboard(App[None]):
         self.action_tab(_TABS[(_TABS.index(self.tab) + direction) % len(_TABS)])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that are taken before a dialog sees them."""
-        return len(self.screen_stack) == 1 if action == "turn" else True
+        """Keys that are taken before a dialog, or the filter, sees them."""
+        free = len(self.screen_stack) == 1 and not (action == "filter" and isinstance(self.focused, Input))
+        return free if action in ("turn", "filter") else True
 
     def action_filter(self) -> None:
-        entry = self.query_one("#filter", Input)
-        entry.add_class("open")
-        entry.focus()
+        # At once, as `focus` is not: what was typed right behind the key is words, and no orders.
+        self.screen.set_focus(self.query_one("#filter").add_class("open"))
 
     @on(Input.Changed, "#filter")
     def filter_changed(self, event: Input.Changed) -> None:

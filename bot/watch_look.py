@@ -113,7 +113,7 @@ class StateLook:
     def __call__(self) -> None:
         now = time.monotonic()
         plane = daemon.running(self._place.folder)
-        stamp = (plane, *(_modified(path) for path in self._watched(down=plane is None)))
+        stamp = (plane, *(_stamp(path) for path in self._watched(down=plane is None)))
         # Without a control plane nobody writes down that a worker ended.
         if stamp != self._stamp or (plane is None and now - self._read >= AGES):
             self._stamp, self._read = stamp, now
@@ -217,7 +217,7 @@ class PaneLook:
 
     def _events(self, aim: Aim) -> list[str] | None:
         journal = Journal(self._place.folder)
-        if self._is_known(_modified(journal.path), None):
+        if self._is_known(_stamp(journal.path), None):
             return None
         return journal_lines(journal.newest(_EVENTS, None if aim.task == BOARD else aim.task), aim.task)
 
@@ -230,8 +230,9 @@ class PaneLook:
         return False
 
 
-def _modified(path: Path) -> int:
-    """In nanoseconds; 0 while it is not there."""
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Another one after each change; None while it is not there. The time alone does not tell two in one tick apart."""
     with suppress(OSError):
-        return path.stat().st_mtime_ns
-    return 0
+        found = path.stat()
+        return found.st_mtime_ns, found.st_ino, found.st_size
+    return None

@@ -29,15 +29,16 @@ class Signals:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[Path, tuple[int, Signal | None]] = {}
+        self._read: dict[Path, tuple[tuple[int, int], Signal | None]] = {}
 
     def newest(self, task: str, number: int) -> Signal | None:
         """None when its agent said nothing, or nothing that can be read."""
         path = self._folder / "runs" / task / str(number) / _FILE
         try:
-            changed = path.stat().st_mtime_ns
+            found = path.stat()
         except OSError:
             return None
+        changed = (found.st_mtime_ns, found.st_ino)  # the time alone does not tell two in one tick apart
         known = self._read.get(path)
         if known is None or known[0] != changed:
             known = self._read[path] = (changed, _signal(path))

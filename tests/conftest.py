@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("same", derandomize=True, deadline=None)
-settings.register_profile("random", print_blob=True, deadline=None)
+#: How long an example takes says more of what else the machine does.
+settings.register_profile("base", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("base"), derandomize=True)
+settings.register_profile("random", settings.get_profile("base"), print_blob=True)
 settings.load_profile("random" if os.environ.get("MUX_RANDOM") else "same")

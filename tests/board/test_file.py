@@ -405,6 +405,26 @@ def test_the_lock_is_reentrant_and_says_who_has_it(path: Path) -> None:
         pass
 
 
+def test_who_waits_while_others_write_gets_a_turn(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes the lock next is chance: one of many may wait for it longer than anybody holds it."""
+    file, tries = BoardFile(path), iter((b"by one", b"by another", None))
+    really = file._locked
+
+    def others_are_first(timeout: float) -> bool:
+        written = next(tries)
+        if written is None:
+            return really(timeout)
+        path.write_bytes(written)
+        return False
+
+    monkeypatch.setattr(file, "_locked", others_are_first)
+    with file.lock():
+        assert path.read_bytes() == b"by another"
+    monkeypatch.setattr(file, "_locked", lambda timeout: path.write_bytes(os.urandom(9)) < 0)
+    with pytest.raises(LockHeld), file.lock():
+        pass
+
+
 def test_a_lock_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"")
     with pytest.raises(MuxError, match=r"board\.md\.lock: cannot lock: "):

@@ -76,6 +76,7 @@ class Speaker:
 
         wait_for(waiting, "somebody asks")
         (only,) = waiting()
+        wait_for(lambda: only.request.id in self.journal, "who asks has said so")
         return only
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`init`, `check`, `history`, `journal`, `archive`, `completion`."""
+"""`init`, `check`, `history`, `journal`, `archive`, `down`, `completion`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from board.edit import set_status
 from board.history import History
 from board.model import Status
 from board.parse import parse
-from bot import archive, boards
+from bot import archive, boards, down
 from bot.completion import SCRIPTS, candidates
 from bot.place import Place, place_of
-from runners import git, trust
+from runners import daemon, git, trust
 from runners.agents import BUILT_IN
 from runners.journal import Event, Journal
 from runners.requests import Requests
@@ -185,6 +185,20 @@ def test_archive_loses_nothing_when_the_archive_cannot_be_written(mux: Mux, plac
     reply = mux("archive")
     assert (reply.code, reply.err.count("\n")) == (1, 1)
     assert place.path.read_bytes() == before
+
+
+def test_down_of_one_that_ends_at_that_moment_is_no_error(
+    mux: Mux, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter([daemon.ControlPlane(4711, 1000.0), None])
+
+    def gone(pid: int, number: int) -> None:
+        raise ProcessLookupError
+
+    monkeypatch.setattr(daemon, "running", lambda folder: next(found))
+    monkeypatch.setattr(down.os, "kill", gone)
+    reply = mux("down")
+    assert (reply.code, reply.err) == (0, "") and "is stopped" in reply.out
 
 
 def test_completion_offers_commands_tasks_choices_and_options(place: Place, mux: Mux) -> None:

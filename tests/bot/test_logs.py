@@ -3,11 +3,10 @@ from __future__ import annotations
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from bot.place import Place
 from runners.wrapper import LAST_BYTES
 from tests.bot.conftest import Mux, Reply, ended, record, working
 from tests.bot.test_cli import ROOT
+from tests.support import PATIENCE, wait_for
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,12 @@ def test_follow_shows_what_comes_and_ends_with_the_attempt(place: Place) -> None
             log.write_bytes(b"third\n")
             assert process.stdout.readline() == b"third\n"
             assert process.poll() is None
+            process.send_signal(signal.SIGSTOP)  # it finds both at its next look, however slow the disk is
             write_json(run / "exit.json", {"at": 1.0, "code": 0, "signal": None, "phase": "run"})
             _append(log, b"last")
+            process.send_signal(signal.SIGCONT)
             assert process.stdout.read() == b"last\n"
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 def test_follow_ends_when_the_wrapper_was_killed(mux: Mux, place: Place) -> None:
@@ -195,13 +197,6 @@ def test_attach_without_a_window_or_a_terminal_is_one_line(mux: Mux, place: Plac
     assert reply.err.count("\n") == 1
 
 
-def _until(found: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_attach_becomes_tmux_on_a_terminal(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program named tmux stands in: what counts is that it gets the terminal and the right words."""
     fake = tmp_path / "bin" / "tmux"
@@ -214,7 +209,7 @@ def test_attach_becomes_tmux_on_a_terminal(place: Place, tmp_path: Path, monkeyp
     process = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=environment)
     os.close(follower)
     try:
-        _until(lambda: process.poll() is not None)
+        wait_for(lambda: process.poll() is not None, "it ended")
         assert b"tty" in os.read(leader, 4096)
         assert "attach-session" in (tmp_path / "said").read_text()
     finally:

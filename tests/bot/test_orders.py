@@ -24,6 +24,7 @@ from runners import daemon
 from runners.asked import Asked
 from runners.requests import Requests
 from tests.bot.conftest import BOARD, Mux, ended, working
+from tests.support import PATIENCE
 
 ASKS = {"do": "ask", "at": 1.0, "choices": ["in-place"], "after": ""}
 
@@ -252,7 +253,7 @@ def test_many_processes_add_at_once_and_none_is_lost(place: Place) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(50)
+        worker.join(5 * PATIENCE)
         assert worker.exitcode == 0
     assert len(boards.load(find(None)).tasks) == 42
 

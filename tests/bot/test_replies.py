@@ -59,7 +59,7 @@ def test_one_that_has_to_wait_holds_up_no_other_and_no_end() -> None:
     wait_for(lambda: sending.told == ["UOLD: two"], "the other is told")
     begun = time.monotonic()
     sender.close()
-    assert time.monotonic() - begun < 8 and bugs == [1]
+    assert time.monotonic() - begun < 20 and bugs == [1]  # and not the 30 s that one has to wait
 
 
 def test_the_oldest_goes_when_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:

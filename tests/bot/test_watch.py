@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
@@ -26,6 +27,7 @@ from runners.journal import Event, Journal
 from runners.local import local_host
 from runners.requests import DENY, Request, Requests
 from tests.bot.conftest import Mux, working
+from tests.support import PATIENCE
 
 Body = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -106,7 +108,7 @@ def shown(pilot: Pilot[None]) -> str:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"{what}\n{shown(pilot)}"
         await pilot.pause(0.01)
@@ -183,6 +185,25 @@ def test_a_filter_leaves_what_has_its_words_and_escape_shows_all(scene: Scene) -
         await sees(pilot, "filter: the docs (1 of 3)", "journal  docs")
         await pilot.press("escape")
         await sees(pilot, "Add search", "Fix the login", "? help  a approve")
+
+    scene.run(body)
+
+
+def test_words_typed_in_one_go_behind_the_key_of_the_filter_are_no_orders(scene: Scene) -> None:
+    """As over a slow line, or on a busy machine: all of them are there before the first one is dealt with."""
+    for name, title in (("login", "Fix the login"), ("docs", "Tidy the docs"), ("a/b", "Sort it")):
+        scene.task(name, "running", "", title)
+
+    async def body(pilot: Pilot[None]) -> None:
+        assert pilot.app._driver is not None
+        for key in ("slash", *"the docs"):
+            pilot.app._driver.send_message(Key("space" if key == " " else key, key if len(key) == 1 else "/"))
+        await until(pilot, lambda: "Fix the login" not in shown(pilot), "the words are in the filter")
+        await pilot.press("enter")
+        await sees(pilot, "filter: the docs (1 of 3)", "Tidy the docs")
+        assert "window" not in shown(pilot)  # `t` attached nobody
+        await pilot.press("escape", "slash", *"a", "slash", "b", "enter")
+        await sees(pilot, "filter: a/b (1 of 3)", "Sort it")
 
     scene.run(body)
 
@@ -276,7 +297,9 @@ def test_a_held_save_is_asked_about_on_a_row_of_the_board_and_cannot_be_denied(s
         await sees(pilot, "one of its ways has to be chosen")
         await pilot.press("a")
         await sees(pilot, "take  make what is in the file the board")
-        await pilot.press("enter", "y")
+        await pilot.press("enter")
+        await sees(pilot, "take: make what is in the file the board", "y do it")
+        await pilot.press("y")
         await until(pilot, lambda: scene.choice(request) == "take", "taken")
 
     scene.run(body)
@@ -477,7 +500,9 @@ def test_a_worker_is_ended_only_after_a_yes(scene: Scene) -> None:
     with working(scene.place, "one"):
 
         async def body(pilot: Pilot[None]) -> None:
-            await pilot.press("r", "end", "enter")
+            await pilot.press("r")
+            await sees(pilot, "stop     end its worker", "enter choose")
+            await pilot.press("end", "enter")
             await sees(pilot, "stop: end its worker", "y do it")
             assert "status: draft" in scene.place.path.read_text()
             await pilot.press("y")
@@ -491,7 +516,9 @@ def test_an_order_that_is_refused_says_why(scene: Scene) -> None:
     scene.task("gone", "draft", attempt=0)
 
     async def body(pilot: Pilot[None]) -> None:
-        await pilot.press("r", "enter")
+        await pilot.press("r")
+        await sees(pilot, "enter choose")
+        await pilot.press("enter")
         await sees(pilot, "no task 'gone' on the board")
 
     scene.run(body)

@@ -190,6 +190,24 @@ def test_the_state_is_told_when_it_changed_and_for_the_ages(place: Place, clock:
         assert told[-1].state["tasks"][0]["status"] == "failed"
 
 
+def test_two_states_of_one_tick_of_the_clock_are_told_apart(place: Place) -> None:
+    place.folder.mkdir()
+    state = place.folder / "state.json"
+    with daemon.only_one(place.folder, time.time() - 60):
+        scene = Scene(place)
+        scene.task("works")
+        scene.save()
+        told: list[Seen] = []
+        look = StateLook(place, told.append, Seen({}))
+        look()
+        dated = state.stat().st_mtime_ns
+        scene.task("works", "failed")
+        scene.save()
+        os.utime(state, ns=(dated, dated))
+        look()
+    assert [seen.state["tasks"][0]["status"] for seen in told] == ["running", "failed"]
+
+
 def test_a_lookout_looks_when_it_is_woken_and_ends_when_it_is_stopped(tmp_path: Path) -> None:
     looks: list[float] = []
     failures: list[Exception] = []

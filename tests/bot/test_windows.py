@@ -53,10 +53,8 @@ def test_finish_closes_the_dead_window(mux: Mux, host: Host, root: Path) -> None
         predecessors=(),
     )
     attempt = host.start(order)
-    deadline = time.monotonic() + 20
-    while host.history("fix")[0].liveness is not Liveness.ENDED or not all(w.dead for w in host.windows() or ()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: host.history("fix")[0].liveness is Liveness.ENDED, "it ended")
+    wait_for(lambda: all(window.dead for window in host.windows() or ()), "and so did its wrapper")
     head = git.resolve(attempt.home.path, "HEAD")
     host.conclude(attempt, Outcome(Status.DONE, "done", "exit 0", time.time(), head))
     assert [window.task for window in host.windows() or ()] == ["fix"]

@@ -171,8 +171,9 @@ class Desk:
         return record
 
     def journal(self) -> list[dict[str, Any]]:
+        """The whole lines: one that is being written has no end yet."""
         path = self.folder / "journal.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
 
     def git(self, *words: str, cwd: Path | None = None) -> str:
         """Takes no lock that it can do without: a look must not get in the way of a worker's own git."""

@@ -6,12 +6,10 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from board.errors import LockHeld
 from bot.orders import edit_board
-from bot.place import Place, place_of
+from bot.place import place_of
 
 
 def with_line(text: str, name: str, number: int) -> str:
@@ -25,16 +23,7 @@ def with_line(text: str, name: str, number: int) -> str:
 def by_command(board: Path, name: str, count: int) -> None:
     place = place_of(board)
     for number in range(count):
-        while not _edited(place, lambda text, number=number: with_line(text, name, number)):
-            pass  # as the refusal says: try again
-
-
-def _edited(place: Place, change: Callable[[str], str]) -> bool:
-    try:
-        edit_board(place, change)
-    except LockHeld:  # eight who write without a pause: on a busy machine one may be passed over for long
-        return False
-    return True
+        edit_board(place, lambda text, number=number: with_line(text, name, number))
 
 
 def by_editor(board: Path, name: str, count: int) -> None:

@@ -388,7 +388,8 @@ def test_a_task_deleted_while_it_runs_is_not_lost(desk: Desk) -> None:
     assert "its section is gone" in one_line(desk.mux("stop", "waits", code=1))
     waits.go.touch()
     wait_for(lambda: not desk.state()["orphans"])
-    assert any(event["event"] == "done" and event["task"] == "waits" for event in desk.journal())
+    # An end is written down first, then said.
+    wait_for(lambda: any(event["event"] == "done" and event["task"] == "waits" for event in desk.journal()))
 
 
 def test_json_says_the_same(desk: Desk) -> None:

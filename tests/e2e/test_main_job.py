@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from tests.e2e.conftest import Desk, section
-from tests.support import wait_for
+from tests.support import PATIENCE, wait_for
 
 
 def test_from_ready_to_done(desk: Desk) -> None:
@@ -55,8 +55,8 @@ def test_failed_blocked_and_the_way_on(desk: Desk) -> None:
     desk.until_on_board("fails", "failed")
     desk.order("fails")
     wait_for(lambda: desk.runs("fails") == 2, "ready runs it again")
+    wait_for(lambda: desk.task("fails")["attempt"] == 2, "the second attempt")
     desk.until("fails", "failed")
-    assert desk.task("fails")["attempt"] == 2
 
 
 def test_order_slots_priority_and_predecessors(desk: Desk) -> None:
@@ -144,23 +144,27 @@ def test_stop_keeps_the_home(desk: Desk, way: str) -> None:
     desk.write(section("slow", "echo half > work.txt; sleep 1000"))
     desk.up()
     desk.until_on_board("slow", "running")
+    work = desk.home("slow") / "work.txt"
+    wait_for(lambda: work.exists() and work.read_text() == "half\n", "it got to its work")
     if way == "board":
         desk.order("slow", "stopped")
     else:
         desk.mux("stop", "slow")
     wait_for(lambda: "stopped by a person" in desk.task("slow")["why"], "it is stopped")
     assert desk.task("slow")["status"] == "stopped"
-    assert (desk.home("slow") / "work.txt").read_text() == "half\n"
+    assert work.read_text() == "half\n"
 
 
 def test_restart_by_command_keeps_the_home_and_what_is_in_it(desk: Desk) -> None:
     desk.write(section("dirty", desk.counted("dirty", "echo x >> work; sleep 1000")))
     desk.up()
     desk.until_on_board("dirty", "running")
-    wait_for(lambda: (desk.home("dirty") / "work").exists())
+    work = desk.home("dirty") / "work"
+    wait_for(lambda: work.exists() and work.read_text() == "x\n", "it got to its work")
     desk.mux("restart", "dirty")
     wait_for(lambda: desk.runs("dirty") == 2, "the restart")
-    wait_for(lambda: (desk.home("dirty") / "work").read_text() == "x\nx\n", "in its home as it was")
+    wait_for(lambda: work.read_text() == "x\nx\n", "in its home as it was")
+    wait_for(lambda: desk.task("dirty")["attempt"] == 2, "the second attempt")
     assert "in-place, by terminal:" in desk.until("dirty", "running")["why"]
     assert "when it ended" in desk.mux("snapshots", "dirty").stdout
 
@@ -244,7 +248,7 @@ def test_saves_of_real_editors_are_noticed(desk: Desk, editor: str) -> None:
         case "vim" | "vim-rename":
             how = "set backupskip= backupcopy=no writebackup" if editor == "vim-rename" else "set backupcopy=yes"
             command = [*VIM, how, "-c", "%s/draft/ready/", "-c", "wq", str(desk.board)]
-            subprocess.run(command, check=True, timeout=20, stdin=subprocess.DEVNULL)
+            subprocess.run(command, check=True, timeout=PATIENCE, stdin=subprocess.DEVNULL)
         case "nano":
             _type_into_nano(desk, [*("C-w", "draft", "Enter"), *["C-d"] * 5, "ready", *("C-o", "Enter", "C-x")])
         case "sed":
@@ -262,7 +266,7 @@ def _type_into_nano(desk: Desk, keys: list[str]) -> None:
     socket = ["tmux", "-S", str(desk.repository.parent / "editor"), "-f", "/dev/null"]
 
     def tmux(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*socket, *words], capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run([*socket, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     try:
         assert tmux("new-session", "-d", "nano", "-I", str(desk.board)).returncode == 0

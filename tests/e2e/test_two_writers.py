@@ -180,7 +180,8 @@ def test_a_lost_board_is_held_and_decided(desk: Desk, how: str, end: str) -> Non
     whole = desk.board.read_text()
     lose(desk, how)
     request = asked(desk)
-    assert desk.state()["trouble"] and desk.task("a")["status"] == "running"
+    wait_for(lambda: desk.state()["trouble"], "what is asked is in the state, too")
+    assert desk.task("a")["status"] == "running"
     if how == "folder":
         desk.board.rmdir()
     if end == "by itself":
@@ -285,7 +286,7 @@ def test_every_edit_of_eight_writers_at_once_is_in(desk: Desk) -> None:
         for number in range(5):
             desk.mux("add", f"Extra {number}")
         for writer in writers:
-            assert writer.wait(timeout=250) == 0
+            assert writer.wait(timeout=400) == 0
     finally:
         for writer in writers:
             writer.kill()

@@ -120,11 +120,17 @@ def test_without_colours_it_writes_none_and_the_chosen_task_is_reversed(desk: De
     terminal.sees("mux is down", "first", "second")
     terminal.press("j")
     terminal.sees("journal  second")
-    drawn = terminal.tmux("capture-pane", "-p", "-e", "-t", "hand")
+    drawn = ""
+
+    def reversed_lines() -> list[str]:
+        nonlocal drawn
+        drawn = terminal.tmux("capture-pane", "-p", "-e", "-t", "hand")
+        return [line for line in drawn.splitlines() if re.search(r"\x1b\[([0-9;]*;)?7m", line)]
+
+    # The parts of the screen are drawn one after the other.
+    wait_for(lambda: ["Task second" in line for line in reversed_lines()] == [True], lambda: drawn)
     numbers = {number for codes in re.findall(r"\x1b\[([0-9;]*)m", drawn) for number in codes.split(";")}
     assert numbers <= {"", "0", "1", "2", "7", "39", "49"}, numbers
-    reversed_lines = [line for line in drawn.splitlines() if re.search(r"\x1b\[([0-9;]*;)?7m", line)]
-    assert len(reversed_lines) == 1 and "Task second" in reversed_lines[0]
 
 
 def test_up_with_watch_starts_mux_and_leaves_it_running(desk: Desk, terminal: Terminal) -> None:

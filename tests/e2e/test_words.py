@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import signal
+from contextlib import suppress
 
 from runners import once, processes, reports
 from runners.command_folder import command_folder
@@ -102,7 +103,8 @@ def test_a_step_that_was_killed_runs_again_by_one_decision(desk: Desk) -> None:
     started = desk.start_record("fix")
     for pid in processes.session_members(started["session"], started["wrapper_start"]):
         if pid != started["session"]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a `sleep` of its loop, which ended meanwhile
+                os.kill(pid, signal.SIGKILL)
     question = asked(desk)
     assert (question.request.action, question.request.choices) == ("recover", ("again", "finished"))
     assert once.unfinished(desk.folder, "fix") == ("deploy",)
