@@ -15,6 +15,7 @@ from board.errors import CommandFailed
 from runners import sh
 
 _POLL = 0.05  # seconds
+_HOLD = 1.0  # seconds that a process may take to stand still: one that waits for a disk is not waited for longer
 _PR_SET_DUMPABLE = 4
 #: What a stop sends, and for how long it then waits, as shares of the grace: 5, 10 and 5 of 20 s. The last is for the
 #: leader. Each has its time from when it was sent: on a busy machine none is passed over.
@@ -147,9 +148,10 @@ def end_session(
         begin = time.monotonic()
         while members := session_members(session, started):
             targets = _targets(members, session, number, step == len(_STEPS))
-            at, lived = time.time(), command is None or alive(*command)
+            first = reached is not None and not told
+            at, lived = time.time(), first and (command is None or _holds(*command, session))
             _tell([pid for pid in targets if (pid, number) not in told], number, session)
-            if reached is not None and lived and not told:
+            if reached is not None and lived:
                 reached(at)
             told.update((pid, int(number)) for pid in targets)
             time.sleep(min(_POLL, grace / 20))
@@ -174,6 +176,20 @@ def terminate_session(session: int, started: str, grace: float = 5.0) -> bool:
         told.update(members)
         time.sleep(_POLL if spent > 0.5 else 0.005)
     return True
+
+
+def _holds(pid: int, started: str, session: int) -> bool:
+    """Whether the process lives. If so it stands still, until it is signalled: it cannot end by itself before."""
+    import psutil
+
+    still = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    deadline = time.monotonic() + _HOLD
+    if alive(pid, started) and _session_of(pid) == session:
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            os.kill(pid, signal.SIGSTOP)
+            while alive(pid, started) and psutil.Process(pid).status() not in still and time.monotonic() < deadline:
+                time.sleep(0.001)
+    return alive(pid, started)
 
 
 def _targets(members: tuple[int, ...], session: int, number: signal.Signals, over: bool) -> tuple[int, ...]:

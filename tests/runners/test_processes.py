@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -187,3 +189,26 @@ def test_it_is_told_whether_the_command_lived_when_the_first_signal_was_sent(sta
     begin = time.time()
     assert processes.end_session(leader, since, 4.0, command, told.append)
     assert [begin <= at <= time.time() for at in told] == ([True] if lives else [])
+
+
+def test_a_command_that_is_told_as_signalled_cannot_have_ended_by_itself(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is through at the very moment between the look whether it lives and the signal."""
+    through = tmp_path / "through"
+    waits = f"while not os.path.exists({str(through)!r}): time.sleep(0.001)"
+    leader = start(LEADER.format(child=f"import os, signal, time\nsignal.signal(2, 0)\nprint(flush=True)\n{waits}"))
+    since = started(leader)
+    child = next(pid for pid in processes.session_members(leader, since) if pid != leader)
+    tell = processes._tell
+
+    def tell_late(*arguments: Any) -> None:
+        through.touch()
+        time.sleep(0.2)  # what goes on has ended by now
+        tell(*arguments)
+
+    monkeypatch.setattr(processes, "_tell", tell_late)
+    told: list[float] = []
+    assert processes.end_session(leader, since, 4.0, (child, started(child)), told.append)
+    _, status = os.waitpid(leader, 0)
+    assert (len(told), os.WEXITSTATUS(status)) == (1, -signal.SIGINT % 256)
