@@ -56,6 +56,7 @@ class Waits:
     def untouched(self) -> None:
         record = self.desk.start_record("waits")
         assert processes.alive(record["pid"], record["pid_start"])
+        wait_for(lambda: self.desk.runs("waits"), "it got to its first line")
         assert self.desk.runs("waits") == 1
 
     def goes_on(self) -> None:

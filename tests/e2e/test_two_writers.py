@@ -177,6 +177,7 @@ def asked(desk: Desk) -> str:
 def test_a_lost_board_is_held_and_decided(desk: Desk, how: str, end: str) -> None:
     go = begun(desk)
     desk.until_on_board("a", "running")
+    wait_for(lambda: desk.runs("a"), "it got to its first line")
     whole = desk.board.read_text()
     lose(desk, how)
     request = asked(desk)
