@@ -204,10 +204,11 @@ class Records:
         if start.get("pid"):
             self._starts[task, number] = start  # nothing is added to it any more
         exit_record = _exit(record("exit.json"))
-        if start and exit_record is None and not held and outcome is None:
-            # Its wrapper took the claim between the two looks, and may have ended since; or it was killed.
-            held = claims.held_by(self.folder, task) == number
-            exit_record = _exit(read_json(run / "exit.json"))
+        killed = start and not held and outcome is None and "exit.json" not in present  # its wrapper
+        if killed and (claims.held_by(self.folder, task) == number or (run / "exit.json").exists()):
+            # It was not: it took the claim between the two looks, and may have ended since. Then all is read anew: what
+            # it wrote before its exit may have been looked for too early.
+            return self.read(task, number)
         liveness = Liveness.ENDED if outcome is not None else _liveness(held, start, exit_record)
         if outcome is not None:
             self._intents.pop((task, number), None)

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from board.model import Status
-from runners import claims, processes
+from board.storage import read_json
+from runners import claims, processes, reports
 from runners import records as records_module
-from runners.model import Attempt, Exit, Home, Judged, Liveness, Next, Nudge, Outcome, Stop
+from runners.model import Attempt, Exit, Home, Judged, Liveness, Next, Nudge, Outcome, Report, Stop
 from runners.records import Records
 
 INTENT: dict[str, Any] = {
@@ -152,14 +153,25 @@ def test_a_short_one_that_began_and_ended_while_it_was_looked_at(
     names = records_module._names
 
     def begins_and_ends(folder: Path) -> frozenset[str]:
-        write(records, "start.json", own_start(**start))
+        monkeypatch.setattr(records_module, "_names", names)
+        write(records, "start.json", own_start(pid=None, **start))  # as it is before the command runs
         found = names(folder)
+        monkeypatch.setattr(records_module, "read_json", ends_once_its_start_is_read)
+        return found
+
+    def ends_once_its_start_is_read(path: Path) -> dict[str, Any] | None:
+        monkeypatch.setattr(records_module, "read_json", read_json)
+        found = read_json(path)
+        write(records, "start.json", own_start(**start))
+        reports.add(folder, Report("blocked", 140.0, "no password"))
         write(records, "exit.json", exit_record())
         return found
 
+    folder = records.run_folder("fix", 1)
     monkeypatch.setattr(records_module, "_names", begins_and_ends)
     found = seen(records)
     assert (found.liveness, found.exit) == (Liveness.ENDED, Exit(150.0, 0))
+    assert found.started == 101.0 and [each.text for each in found.reports] == ["no password"]
 
 
 def test_one_that_takes_its_claim_while_it_is_looked_at(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +181,7 @@ def test_one_that_takes_its_claim_while_it_is_looked_at(records: Records, monkey
     with ExitStack() as works:
 
         def takes(folder: Path) -> frozenset[str]:
+            monkeypatch.setattr(records_module, "_names", names)
             works.enter_context(working(records))
             return names(folder)
 
