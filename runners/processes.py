@@ -185,7 +185,7 @@ def _holds(pid: int, started: str, session: int) -> bool:
     still = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
     deadline = time.monotonic() + _HOLD
     if alive(pid, started) and _session_of(pid) == session:
-        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             os.kill(pid, signal.SIGSTOP)
             while alive(pid, started) and psutil.Process(pid).status() not in still and time.monotonic() < deadline:
                 time.sleep(0.001)
@@ -203,6 +203,6 @@ def _tell(pids: Iterable[int], number: signal.Signals, session: int) -> None:
     for pid in pids:
         if _session_of(pid) != session:
             continue
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # one of another user, as of `sudo`, is let be
             os.kill(pid, number)
             os.kill(pid, signal.SIGCONT)  # a stopped process would not notice the signal

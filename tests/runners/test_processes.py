@@ -212,3 +212,23 @@ def test_a_command_that_is_told_as_signalled_cannot_have_ended_by_itself(
     assert processes.end_session(leader, since, 4.0, (child, started(child)), told.append)
     _, status = os.waitpid(leader, 0)
     assert (len(told), os.WEXITSTATUS(status)) == (1, -signal.SIGINT % 256)
+
+
+def test_one_of_another_user_keeps_nobody_from_being_told(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `sudo` in a script."""
+    waits = f"subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]).wait()"
+    leader = start(LEADER.format(child=f"import signal, subprocess, sys\nsignal.signal(2, 0)\n{waits}"))
+    since = started(leader)
+    child, other = (pid for pid in processes.session_members(leader, since) if pid != leader)
+    kill = os.kill
+
+    def may_not(pid: int, number: int) -> None:
+        if pid == other:
+            raise PermissionError
+        kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", may_not)
+    told: list[float] = []
+    assert not processes.end_session(leader, since, 1.0, (child, started(child)), told.append)
+    assert len(told) == 1
+    wait_for(lambda: processes.session_members(leader, since) == (other,), "of all others none is left")
