@@ -128,7 +128,7 @@ class BoardFile:
                 if self._locked(timeout):
                     break
                 if timeout == 0 or turn + 1 == _TURNS or self.stamp() == before:
-                    raise _held(path, timeout)
+                    raise _held(path, timeout * (turn + 1))
         try:
             yield
         finally:
@@ -282,8 +282,8 @@ def _changed(path: Path) -> BoardChanged:
     return BoardChanged(f"{path}: somebody saved it meanwhile and nothing was written; read it again")
 
 
-def _held(path: Path, timeout: float) -> LockHeld:
+def _held(path: Path, seconds: float) -> LockHeld:
     holder = lock_holder(path)
     who = "another mux process" if holder is None else f"process {holder}"
-    text = f"others have been writing the board for {timeout:g} s, at last {who}; try again, or end it if it hangs"
+    text = f"others have been writing the board for {seconds:g} s, at last {who}; try again, or end it if it hangs"
     return LockHeld(f"{path}: {text}")

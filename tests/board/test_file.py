@@ -421,7 +421,7 @@ def test_who_waits_while_others_write_gets_a_turn(path: Path, monkeypatch: pytes
     with file.lock():
         assert path.read_bytes() == b"by another"
     monkeypatch.setattr(file, "_locked", lambda timeout: path.write_bytes(os.urandom(9)) < 0)
-    with pytest.raises(LockHeld), file.lock():
+    with pytest.raises(LockHeld, match="for 60 s, at last"), file.lock():
         pass
 
 
