@@ -121,10 +121,15 @@ class Outbox:
     def claim(self, entry: Entry, channel: str, now: float) -> Entry | None:
         """On disk before the message is posted; the claim is the same until the message is noted or forgotten.
 
-        None when the post was dropped meanwhile.
+        None when the post was dropped meanwhile, or is over before anybody can have seen it: it came and went, and is
+        dropped.
         """
         with self._lock:
-            if self.get(entry.post.key) is None:
+            current = self.get(entry.post.key)
+            if current is None:
+                return None
+            if current.last and current.sent.claim is None:
+                self.drop(current)
                 return None
             if entry.sent.claim is not None and entry.sent.channel == channel:
                 return entry
@@ -142,15 +147,6 @@ class Outbox:
     def forget(self, entry: Entry) -> Entry:
         """Its message is gone: the next one is posted anew."""
         return self._note(entry, Sent())
-
-    def unsent(self, entry: Entry) -> None:
-        """It was claimed, and certainly not posted. What is over by now came and went, and is not said any more."""
-        with self._lock:
-            current = self.get(entry.post.key)
-            if current is not None and current.last:
-                self.drop(current)
-            else:
-                self.forget(entry)
 
     def move(self, entry: Entry, left: Post, now: float) -> None:
         """Its message stays where it is, and becomes `left`; the post itself is to be posted anew, elsewhere.

@@ -208,7 +208,7 @@ class Poster:
             answer = self._call("chat.postMessage", channel=channel, client_msg_id=claim, **self._shown(entry), **more)
         except Failed as failed:
             if not doubtful and failed.trouble is not Trouble.AWAY:
-                self._outbox.unsent(entry)
+                self._outbox.forget(entry)  # certainly nothing was posted
             raise
         # Posted under the same id for a second time, it may be the first that stands there: then it is edited.
         self._outbox.stands(entry, str(answer["ts"]), "" if doubtful else entry.content, self._clock(), root)

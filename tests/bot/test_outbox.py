@@ -112,6 +112,16 @@ def test_withdrawn_only_while_nobody_can_have_seen_it(outbox: Outbox) -> None:
     assert not outbox.withdraw("b") and keys(outbox) == ["b"]
 
 
+def test_what_is_over_by_the_time_it_could_be_sent_again_is_not_sent(outbox: Outbox) -> None:
+    """The way of Slack's refusal and the last word may cross."""
+    outbox.put(Post("a", "asks"), NOW)
+    claimed = outbox.claim(outbox.waiting()[0], "C1", NOW)
+    assert claimed is not None and not outbox.withdraw("a")
+    before = outbox.forget(claimed)
+    outbox.put(Post("a", "decided"), NOW, last=True)
+    assert outbox.claim(before, "C1", NOW) is None and outbox.entries() == []
+
+
 def test_of_what_was_dropped_on_its_way_nothing_is_kept(outbox: Outbox, tmp_path: Path) -> None:
     outbox.put(Post("a", "one"), NOW)
     claimed = outbox.claim(outbox.waiting()[0], "C1", NOW)
