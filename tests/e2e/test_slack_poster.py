@@ -599,7 +599,7 @@ def test_what_hinders_is_said_once_and_what_cannot_be_read_is_not_posted_twice(
         record.replace(sent)  # at once: where there is none, nothing was posted
         desk.put("request:2", "two")
         desk.poster.nudge()
-        wait_for(lambda: len(desk.texts()) > 1, "the next message")
+        wait_for(lambda: len(desk.texts()) > 1, lambda: f"the next message; said was {desk.said}")
     finally:
         desk.poster.stop()
         thread.join(PATIENCE)
