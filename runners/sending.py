@@ -33,6 +33,7 @@ class InTheWay(MuxError):
 
 LONGEST = 100_000  # bytes of one message
 _SHOWS = 5.0  # seconds until what was typed must be seen
+_ARRIVES = 0.5  # in which what was typed has come to the terminal
 _TAKES = 2.0  # until an Enter must have done something, before it is pressed a second time
 _POLL = 0.05
 _OTHERS = 30.0  # seconds in which somebody else who types must be through
@@ -127,16 +128,25 @@ def _send_plainly(host: Host, task: str, window: str, text: str, terminal: Termi
     if terminal.by_lines and any(len(line.encode()) > LONGEST_LINE for line in text.split("\n")):
         raise MuxError(f"{task}: its terminal takes at most {LONGEST_LINE} bytes a line: break the longer ones")
 
-    def is_read() -> bool:
-        now = host.terminal(window)
-        return now is None or now.unread == 0  # it may end as soon as it has read, and its terminal with it
-
     host.paste(window, text)
-    if not terminal.by_lines and not _until(_SHOWS, is_read):
+    if not terminal.by_lines and not _until(_SHOWS, lambda: _is_read(host, window)):
         raise MuxError(f"{task}: {_UNREAD}")
     host.press(window, "Enter", False)
-    if not _until(_SHOWS, is_read):
+    if not _until(_SHOWS, lambda: _is_read(host, window)):
         raise MuxError(f"{task}: {_UNREAD}")
+
+
+def _is_read(host: Host, window: str) -> bool:
+    """Nothing is left in its terminal, and nothing comes: tmux and the system hand on what was typed in their own time.
+
+    A program may end as soon as it has read, and its terminal with it.
+    """
+    looks_until = time.monotonic() + _ARRIVES
+    while (now := host.terminal(window)) is not None and now.unread == 0:
+        if time.monotonic() > looks_until:
+            return True
+        time.sleep(_POLL)
+    return now is None
 
 
 def choose(host: Host, task: str, profile: Profile | None, window: str, key: str) -> None:

@@ -68,14 +68,19 @@ class Speaker:
     def mux(self, *words: str, person: bool = False) -> tuple[int, str, str]:
         return ended(self.start(*words, person=person))
 
-    def asked(self) -> Asked:
-        """The one request that waits for a person, once it is there."""
+    def waits(self) -> Asked:
+        """The one request that waits for a person, once it is there; who asked may be gone, without having said so."""
 
         def waiting() -> list[Asked]:
             return [asked for asked in self.requests.all() if asked.waits]
 
         wait_for(waiting, "somebody asks")
         (only,) = waiting()
+        return only
+
+    def asked(self) -> Asked:
+        """The one request that waits for a person, once who asks has said so."""
+        only = self.waits()
         wait_for(lambda: only.request.id in self.journal, "who asks has said so")
         return only
 

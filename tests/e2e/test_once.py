@@ -320,7 +320,7 @@ def test_killed_at_many_moments(tmp_path: Path, seed: int) -> None:
         assert answer is None or (answer[:2] == (3, OUT) and shop.starts == 1)
         if answer is not None:
             return
-        asked = shop.worker.asked().request
+        asked = shop.worker.waits().request
         shop.worker.mux("approve", asked.id, "--choice", "again", person=True)
         before = shop.starts
         for _ in range(3):

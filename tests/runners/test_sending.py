@@ -13,6 +13,7 @@ from board.errors import MuxError
 from runners.agents import load
 from runners.host import Host
 from runners.sending import choose, send
+from runners.terminals import Terminal
 from tests.runners.test_watching import IDLE, PERMISSION, SCREENS
 
 CODEX_PERMISSION = (SCREENS / "codex.waiting-permission.txt").read_text()
@@ -132,3 +133,19 @@ def _late(window: Screens, seconds: float) -> Host:
         window.later(seconds)
 
     return replace(window.host(), press=press)
+
+
+def test_what_comes_to_the_terminal_late_and_is_not_read_is_not_sent() -> None:
+    """tmux took the keys, and the system hands them on only later."""
+    began: list[float] = []
+
+    def terminal(window: str) -> Terminal:
+        late = bool(began) and time.monotonic() > began[0] + 0.3
+        return Terminal(10 if late else 0, by_lines=True)
+
+    def press(window: str, key: str, literal: bool) -> None:
+        began.append(time.monotonic())
+
+    host = replace(Screens([""]).host(), terminal=terminal, press=press)
+    with pytest.raises(MuxError, match="nothing has read it"):
+        send(host, "a", None, "@1", "go on")
