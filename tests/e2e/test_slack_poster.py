@@ -84,6 +84,15 @@ class Desk:
                 self.slack.pass_time(pause)
         raise AssertionError(f"still waiting: {self.outbox.waiting()}")
 
+    def until(self, condition: Callable[[], object], what: str | Callable[[], str]) -> None:
+        """Of what its thread does; time passes meanwhile, or it would wait for ever after a call that failed."""
+
+        def passes() -> bool:
+            self.slack.pass_time(0.05)
+            return bool(condition())
+
+        wait_for(passes, what)
+
     def settle_moves(self) -> None:
         """Until nothing waits, and nothing asks in a channel that was left."""
         self.poster.step()
@@ -531,7 +540,7 @@ def test_the_thread_wakes_ends_and_is_quick(desk: Desk) -> None:
     try:
         desk.put("request:1", "one")
         desk.poster.nudge()
-        wait_for(desk.texts, "the message")
+        desk.until(desk.texts, "the message")
     finally:
         desk.poster.stop()
         thread.join(PATIENCE)
@@ -574,8 +583,8 @@ def test_no_error_ends_the_thread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -
     thread = threading.Thread(target=desk.new(Failing(desk.folder)).run, daemon=True)
     thread.start()
     try:
-        wait_for(desk.texts, "the message")
-        wait_for(lambda: desk.poster.health().trouble is None, "all is well again")
+        desk.until(desk.texts, "the message")
+        desk.until(lambda: desk.poster.health().trouble is None, "all is well again")
     finally:
         desk.poster.stop()
         thread.join(PATIENCE)
@@ -595,11 +604,11 @@ def test_what_hinders_is_said_once_and_what_cannot_be_read_is_not_posted_twice(
     thread = threading.Thread(target=desk.new(Outbox(desk.folder)).run, daemon=True)
     thread.start()
     try:
-        wait_for(lambda: desk.said, "it is said")
+        desk.until(lambda: desk.said, "it is said")
         record.replace(sent)  # at once: where there is none, nothing was posted
         desk.put("request:2", "two")
         desk.poster.nudge()
-        wait_for(lambda: len(desk.texts()) > 1, lambda: f"the next message; said was {desk.said}")
+        desk.until(lambda: len(desk.texts()) > 1, lambda: f"the next message; said was {desk.said}")
     finally:
         desk.poster.stop()
         thread.join(PATIENCE)
