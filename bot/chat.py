@@ -150,8 +150,9 @@ class Chat:
         off = self._off(settings)
         if self._session is not None and (off or self._session.url != self._url(settings)):
             self._end_session()
-        if off:
+        if off:  # nobody is told what came before there is a chat
             self._first = self._state
+            self._policy.clear()
         elif settings is not None:
             if self._session is None and time.monotonic() >= self._connect_at:
                 self._connect(settings)  # first: people can decide, whatever there is to say cannot be read
