@@ -130,6 +130,7 @@ def _block_complaints(block: Any, where: str) -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ResourceWarning)  # of what is collected meanwhile, and is no block
             parsed = Block.parse(block)
             known = parsed.to_dict() if parsed else None
     except (SlackObjectFormationError, TypeError, AttributeError, KeyError, Warning) as error:

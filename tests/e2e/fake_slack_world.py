@@ -196,7 +196,7 @@ class World:
     skipped: float = 0.0
     clock: Callable[[], float] = time.time
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    _last_ts: float = 0.0
+    _last_ts: int = 0  # in microseconds: a float is too coarse to count them
 
     def now(self) -> float:
         return self.clock() + self.skipped
@@ -206,8 +206,8 @@ class World:
 
     def new_ts(self) -> str:
         """Unique and growing, as Slack's are."""
-        self._last_ts = max(self.now(), self._last_ts + 0.000_001)
-        return f"{self._last_ts:.6f}"
+        self._last_ts = max(int(self.now() * 1e6), self._last_ts + 1)
+        return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
     def channel(self, name: Any) -> Channel:
         """By its id; a person's id means their direct messages."""
