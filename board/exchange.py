@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from board.errors import BoardBusy, BoardMissing, BoardUnreadable
-from board.storage import digest
+from board.storage import Stamp, digest, stamp_of
 
 SIZE_LIMIT = 20 * 1024 * 1024  # bytes
 _NOT_OFFERED = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -57,15 +57,6 @@ def _swap_call() -> Callable[[bytes, bytes], int] | None:
         return None
     here = -100  # AT_FDCWD
     return lambda first, second: ctypes.get_errno() if rename(here, first, here, second, 2) else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What a look without reading tells: another stamp means another version, the same one very likely not."""
-
-    inode: int
-    size: int
-    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +174,6 @@ def _read_all(descriptor: int, size: int) -> bytes:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
-
-
-def stamp_of(info: os.stat_result) -> Stamp:
-    return Stamp(info.st_ino, info.st_size, info.st_mtime_ns)
 
 
 def busy(path: Path) -> BoardBusy:

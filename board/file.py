@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from board.errors import BoardBusy, BoardChanged, BoardMissing, LockHeld, MuxError
-from board.exchange import Stamp, Version, Writers, busy, exchange, is_remote, lock_holder, look, stamp_of
-from board.storage import digest, one_line_errors, sync_folder, write_new
+from board.exchange import Version, Writers, busy, exchange, is_remote, lock_holder, look
+from board.storage import Stamp, digest, one_line_errors, stamp_of, sync_folder, write_new
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

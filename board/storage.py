@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ _ADVICE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a look without reading tells: another stamp means another version, the same one very likely not."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+
+
 @contextmanager
 def one_line_errors(doing: str, path: Path) -> Iterator[None]:
     """Turns an `OSError` in the body into a one-line `MuxError` that names `path`, what failed and what to do."""
@@ -45,6 +55,17 @@ def one_line_errors(doing: str, path: Path) -> Iterator[None]:
 def digest(data: bytes) -> str:
     """What tells two versions of a file apart: SHA-256 in hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def stamp_of(info: os.stat_result) -> Stamp:
+    return Stamp(info.st_ino, info.st_size, info.st_mtime_ns)
+
+
+def stamp_at(path: Path) -> Stamp | None:
+    """None while nothing is there that can be looked at."""
+    with suppress(OSError):
+        return stamp_of(path.stat())
+    return None
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from board.errors import MuxError
-from board.storage import digest, one_line_errors, private_folder, read_json, write_json
+from board.storage import Stamp, digest, one_line_errors, private_folder, read_json, stamp_of, write_json
 from bot.posts import Post
 
 MOST = 1000  #: keys that are kept; beyond it the oldest that need nothing any more go
@@ -72,7 +72,7 @@ class Outbox:
         self.home = folder
         self._folder = folder / "outbox"
         self._lock = threading.RLock()
-        self._known: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {}  # by file name: its stamp and content
+        self._known: dict[str, tuple[Stamp, dict[str, Any]]] = {}  # by file name: its stamp and content
         self._order = 0  # the newest that was given
 
     def put(self, post: Post, now: float, last: bool = False) -> bool:
@@ -236,11 +236,10 @@ class Outbox:
         path = self._folder / name
         with one_line_errors("read", path):
             try:
-                found = path.stat()
+                stamp = stamp_of(path.stat())
             except FileNotFoundError:
                 self._known.pop(name, None)
                 return None
-        stamp = (found.st_ino, found.st_mtime_ns)
         known = self._known.get(name)
         if known is not None and known[0] == stamp:
             return known[1]

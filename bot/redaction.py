@@ -16,11 +16,10 @@ from pathlib import Path
 from board.errors import MuxError
 from board.model import Board, BoardSettings
 from board.redact import Redactor, Report, safe
+from board.storage import Stamp, stamp_of
 from bot.place import Place
 
 _MOST_REMEMBERED = 2000  # values that were known earlier
-#: Of a file: when it was last changed, its size and which one it is; None while there is none.
-_Stamp = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class _Known:
 
     settings: BoardSettings
     tasks: tuple[tuple[str, Mapping[str, str], tuple[str, ...]], ...]  # id, `env:`, `copy:`
-    files: tuple[tuple[Path, _Stamp], ...]  # and folders
+    files: tuple[tuple[Path, Stamp | None], ...]  # and folders
 
 
 class Redaction:
@@ -126,11 +125,10 @@ def _known(path: Path, board: Board) -> _Known:
     return _Known(board.settings, tasks, files)
 
 
-def _stamp(path: Path) -> _Stamp:
+def _stamp(path: Path) -> Stamp | None:
     try:
-        found = path.stat()
+        return stamp_of(path.stat())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise MuxError(f"{path}: cannot be read ({error.strerror}), so its values could not be redacted") from error
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -9,12 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from board.errors import BoardMissing, MuxError
 from board.keeper import Keeper
-from board.storage import private_folder, read_json
+from board.storage import private_folder, read_json, stamp_at
 from board.watch import Watcher
 from bot.chat_start import chat_of, handed_over, named, taken_over, tokens_of
 from bot.live import Screen
@@ -91,7 +90,7 @@ def _detach(place: Place) -> int:
     import subprocess
 
     log, state = place.folder / "mux.log", place.folder / "state.json"
-    before = _stamp(state)  # of an earlier control plane, which may have ended just now
+    before = stamp_at(state)  # of an earlier control plane, which may have ended just now
     begin = log.stat().st_size if log.exists() else 0
     with (
         open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as output,
@@ -109,7 +108,7 @@ def _detach(place: Place) -> int:
     deadline = time.monotonic() + DETACHED_START
     while process.poll() is None and time.monotonic() < deadline:
         running = daemon.running(place.folder)
-        if running is not None and running.pid == process.pid and _stamp(state) not in (None, before):
+        if running is not None and running.pid == process.pid and stamp_at(state) not in (None, before):
             print(f"mux runs {place.path} (process {process.pid}); look with: mux status; end with: mux down")
             shown = read_json(state) or {"problems": []}
             print("".join(f"{problem_line(shown, each)}\n" for each in shown["problems"]), end="")
@@ -117,15 +116,6 @@ def _detach(place: Place) -> int:
         time.sleep(0.02)
     said = log.read_bytes()[begin:].decode(errors="replace").strip().splitlines()
     raise MuxError(said[-1].removeprefix("mux: ") if said else f"the control plane did not start; see {log}")
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Of a file that is always replaced as a whole: another one after each change."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
 
 
 def _run(place: Place) -> int:

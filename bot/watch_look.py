@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from board.errors import MuxError
+from board.storage import stamp_at
 from bot.diff import changes_of, for_terminal
 from bot.place import Place
 from bot.status import facts_of, look, needing_you, one_task
@@ -113,7 +113,7 @@ class StateLook:
     def __call__(self) -> None:
         now = time.monotonic()
         plane = daemon.running(self._place.folder)
-        stamp = (plane, *(_stamp(path) for path in self._watched(down=plane is None)))
+        stamp = (plane, *(stamp_at(path) for path in self._watched(down=plane is None)))
         # Without a control plane nobody writes down that a worker ended.
         if stamp != self._stamp or (plane is None and now - self._read >= AGES):
             self._stamp, self._read = stamp, now
@@ -217,7 +217,7 @@ class PaneLook:
 
     def _events(self, aim: Aim) -> list[str] | None:
         journal = Journal(self._place.folder)
-        if self._is_known(_stamp(journal.path), None):
+        if self._is_known(stamp_at(journal.path), None):
             return None
         return journal_lines(journal.newest(_EVENTS, None if aim.task == BOARD else aim.task), aim.task)
 
@@ -228,11 +228,3 @@ class PaneLook:
             return True
         self._stamp, self._at = stamp, now
         return False
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Another one after each change; None while it is not there. The time alone does not tell two in one tick apart."""
-    with suppress(OSError):
-        found = path.stat()
-        return found.st_mtime_ns, found.st_ino, found.st_size
-    return None

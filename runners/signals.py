@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from board.errors import MuxError
-from board.storage import private_folder, read_json, write_atomic, write_json
+from board.storage import Stamp, private_folder, read_json, stamp_at, write_atomic, write_json
 from runners import reports
 from runners.model import Signal
 from runners.screens import SAID
@@ -29,19 +29,17 @@ class Signals:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[Path, tuple[tuple[int, int], Signal | None]] = {}
+        self._read: dict[Path, tuple[Stamp, Signal | None]] = {}
 
     def newest(self, task: str, number: int) -> Signal | None:
         """None when its agent said nothing, or nothing that can be read."""
         path = self._folder / "runs" / task / str(number) / _FILE
-        try:
-            found = path.stat()
-        except OSError:
+        stamp = stamp_at(path)
+        if stamp is None:
             return None
-        changed = (found.st_mtime_ns, found.st_ino)  # the time alone does not tell two in one tick apart
         known = self._read.get(path)
-        if known is None or known[0] != changed:
-            known = self._read[path] = (changed, _signal(path))
+        if known is None or known[0] != stamp:
+            known = self._read[path] = (stamp, _signal(path))
         return known[1]
 
 
