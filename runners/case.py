@@ -102,7 +102,7 @@ def _since_cleared(case: Case) -> Iterator[Attempt]:
     states = (state(case), *(_left(each) for each in case.earlier))
     for index, attempt in enumerate(line):
         found = states[index + 1] if index + 1 < len(line) else (attempt.home.start_commit, None)
-        ran = _end(attempt, case.now) - (attempt.started or attempt.created)
+        ran = ended_at(attempt, case.now) - (attempt.started or attempt.created)
         if ran >= case.policy.reset and states[index] != found:
             return
         yield attempt
@@ -129,7 +129,7 @@ def _found(attempt: Attempt, earlier: Sequence[Attempt]) -> State:
     return before if before[0] is not None else (attempt.home.start_commit, None)
 
 
-def _end(attempt: Attempt, now: float) -> float:
+def ended_at(attempt: Attempt, now: float) -> float:
     """When it ended; of one whose wrapper was killed, when that was seen."""
     if attempt.exit is not None:
         return attempt.exit.at
@@ -138,7 +138,7 @@ def _end(attempt: Attempt, now: float) -> float:
 
 def ended_early(attempt: Attempt, policy: RestartPolicy, now: float) -> bool:
     """It ended so soon after its start that it hardly got going."""
-    return _end(attempt, now) - (attempt.started or attempt.created) <= policy.early
+    return ended_at(attempt, now) - (attempt.started or attempt.created) <= policy.early
 
 
 def never_got_going(case: Case) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from board.model import OutagePolicy
-from runners.case import ended_badly
+from runners.case import ended_at, ended_badly
 from runners.model import Attempt, HostState, Liveness
 
 #: A bad end is looked at after so many seconds, if it could be one of many: who comes next is known then.
@@ -31,7 +31,7 @@ def members(host: HostState, policy: OutagePolicy, now: float) -> frozenset[str]
 
 def bad_ends(attempts: Mapping[str, Attempt], now: float) -> dict[str, float]:
     """When each ended, of the tasks whose newest attempt ended badly."""
-    return {task: _ended_at(attempt, now) for task, attempt in attempts.items() if ended_badly(attempt)}
+    return {task: ended_at(attempt, now) for task, attempt in attempts.items() if ended_badly(attempt)}
 
 
 def could_grow(host: HostState, policy: OutagePolicy, at: float, now: float) -> bool:
@@ -40,13 +40,6 @@ def could_grow(host: HostState, policy: OutagePolicy, at: float, now: float) -> 
     near = sum(abs(end - at) <= policy.within for end in ends.values())
     living = sum(attempt.liveness is Liveness.RUNNING for attempt in host.attempts.values())
     return near + living >= policy.workers
-
-
-def _ended_at(attempt: Attempt, now: float) -> float:
-    """Of one whose wrapper was killed, when that was seen."""
-    if attempt.exit is not None:
-        return attempt.exit.at
-    return attempt.outcome.at if attempt.outcome is not None else now
 
 
 def _went_down(attempt: Attempt, host: HostState) -> bool:
